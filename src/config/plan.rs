@@ -1,0 +1,204 @@
+//! The plan: what the configuration says once it is read, checked and complete. Data only; no file is
+//! opened here and nothing is decided.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// Everything the configuration says. It crosses a pipe as JSON when a reload is read by a child.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Plan {
+    /// The supervisor's own settings.
+    pub(crate) settings: Settings,
+    /// The services, in order of their ids; ids are unique.
+    pub(crate) services: Vec<Service>,
+}
+
+/// What `mcp-init.json`, the flags and the environment say about the supervisor itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Settings {
+    /// Control socket, lock, pid files: `/run/mcp-init`.
+    pub(crate) runtime_dir: PathBuf,
+    /// `process.json`, events: `/var/lib/mcp-init`.
+    pub(crate) state_dir: PathBuf,
+    /// Output of the services: `/var/log/mcp-init`.
+    pub(crate) log_dir: PathBuf,
+    /// Where the runners' config files are written: `configs` in the runtime folder unless
+    /// `PROCESS_CONFIG_DIR` says otherwise.
+    pub(crate) runner_config_dir: PathBuf,
+    /// The runner's program.
+    pub(crate) runner: PathBuf,
+    /// Time for all services together to end.
+    pub(crate) shutdown_timeout: Duration,
+    /// `error`, `warn`, `info`, `debug`.
+    pub(crate) log_level: LogLevel,
+}
+
+/// How much the supervisor says of itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum LogLevel {
+    /// Faults of the supervisor.
+    Error,
+    /// And faults of services.
+    Warn,
+    /// And the course of each service.
+    Info,
+    /// And what led to it.
+    Debug,
+}
+
+/// One service, complete: every default is filled in.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Service {
+    /// `[A-Za-z0-9._-]{1,64}`, no leading dot.
+    pub(crate) id: Box<str>,
+    /// Words for people.
+    pub(crate) name: Option<Box<str>>,
+    /// Started at boot.
+    pub(crate) enabled: bool,
+    /// What is run.
+    pub(crate) program: Program,
+    /// Declared variables, substituted; they come on top of the allow-list.
+    pub(crate) env: BTreeMap<Box<str>, Box<str>>,
+    /// Where it runs; the folder of its file unless said (absolute).
+    pub(crate) working_directory: PathBuf,
+    /// Whether it is given a channel.
+    pub(crate) channel: bool,
+    /// What counts as ready.
+    pub(crate) readiness: Readiness,
+    /// Ready within this, or it has failed (`processTimeout`).
+    pub(crate) ready_timeout: Duration,
+    /// When it is started again.
+    pub(crate) restart: Restart,
+    /// How it is started again.
+    pub(crate) restart_policy: RestartPolicy,
+    /// How it is stopped.
+    pub(crate) stop: Stop,
+    /// How its health is known; `None` for type `none`.
+    pub(crate) health_check: Option<HealthCheck>,
+    /// What becomes of its output.
+    pub(crate) log: Log,
+    /// `processConfig`: its file's own JSON object, compact, before substitution, secrets masked.
+    pub(crate) shown: Box<str>,
+}
+
+/// What a service runs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum Program {
+    /// A program and its arguments; the first is found through `PATH` when it has no slash.
+    Command(Vec<Box<str>>),
+    /// An MCP server, run by the runner.
+    Server(Server),
+}
+
+/// An MCP server, as far as the supervisor needs to know it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Server {
+    /// How clients reach it.
+    pub(crate) transport: Transport,
+    /// URL a client connects to (`http://127.0.0.1:3001/mcp`); `None` for stdio.
+    pub(crate) endpoint: Option<Box<str>>,
+    /// The runner's config file: `{"serverId", "serverName", "mcpConfig": {…}}`, substituted, with
+    /// absolute paths. It holds secrets: 0600, never logged.
+    pub(crate) config: Box<str>,
+}
+
+/// How clients reach a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Transport {
+    /// Streamable HTTP.
+    Streamable,
+    /// stdin and stdout.
+    Stdio,
+}
+
+/// What counts as ready.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Readiness {
+    /// That it runs.
+    Started,
+    /// That it says `server-started` on its channel.
+    Channel,
+}
+
+/// When a service that ended is started again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Restart {
+    /// However it ended.
+    Always,
+    /// When it ended badly: a code other than 0, or a signal.
+    OnFailure,
+    /// Not by itself.
+    Never,
+}
+
+/// How a service that ended is started again.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub(crate) struct RestartPolicy {
+    /// Restarts in a row before it is given up; `None` is without end.
+    pub(crate) max_retries: Option<u32>,
+    /// Before the first restart.
+    pub(crate) retry_delay: Duration,
+    /// Each further delay, as a multiple of the one before.
+    pub(crate) backoff_multiplier: f64,
+    /// The longest delay.
+    pub(crate) max_retry_delay: Duration,
+    /// Random share added to a delay, 0 to 1.
+    pub(crate) jitter: f64,
+    /// Uptime after which earlier failures are forgotten.
+    pub(crate) reset_after: Duration,
+}
+
+/// How a service is stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Stop {
+    /// The signal's number.
+    pub(crate) signal: i32,
+    /// From the signal to SIGKILL.
+    pub(crate) timeout: Duration,
+}
+
+/// How a service's health is known: it is asked on its channel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct HealthCheck {
+    /// From one question to the next.
+    pub(crate) interval: Duration,
+    /// For the answer.
+    pub(crate) timeout: Duration,
+    /// Failures in a row that count as one of the service.
+    pub(crate) retries: u32,
+    /// After readiness, time in which failures do not count.
+    pub(crate) start_period: Duration,
+}
+
+/// What becomes of a service's output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Log {
+    /// Where it goes.
+    pub(crate) mode: LogMode,
+    /// Size of `current` at which it is rotated, in bytes.
+    pub(crate) max_size: u64,
+    /// Rotated files kept.
+    pub(crate) max_files: u32,
+    /// Size of all files of the service together, in bytes.
+    pub(crate) max_total: u64,
+    /// Whether each line begins with the time (UTC).
+    pub(crate) timestamps: bool,
+}
+
+/// Where a service's output goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum LogMode {
+    /// To a file of its own, through the scribe.
+    File,
+    /// Nowhere.
+    Null,
+}

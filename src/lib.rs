@@ -1,0 +1,6 @@
+//! `mcp-init`: a tiny PID-1-capable supervisor for MCP servers. This file only names the rooms.
+//!
+//! Imports run one way: `cli` → `supervisor` → `control` → `scribe` → `config` → `life`, and any of them may
+//! use `sys` except `life`, which knows no clock, fd, path or log. `tests/house.rs` holds us to it.
+
+pub mod channel;

@@ -1,0 +1,3 @@
+//! The program `mcp-init`. Nothing lives here but the way in.
+
+fn main() {}
