@@ -4,3 +4,10 @@
 //! use `sys` except `life`, which knows no clock, fd, path or log. `tests/house.rs` holds us to it.
 
 pub mod channel;
+mod cli;
+mod config;
+mod control;
+mod life;
+mod scribe;
+mod supervisor;
+mod sys;

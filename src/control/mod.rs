@@ -1,0 +1,3 @@
+//! Requests and answers of the control socket, both of its sides. No service is touched here.
+
+pub(crate) mod wire;

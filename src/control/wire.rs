@@ -1,0 +1,215 @@
+//! Requests and answers of the control socket, one JSON object a line, used by both of its sides.
+//! No socket here.
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+/// Longest request line, in bytes.
+pub(crate) const REQUEST_BYTES_MAX: usize = 64 * 1024;
+
+/// What a client asks; answers carry the same `id` and may interleave with those of other requests.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Request {
+    /// Chosen by the client.
+    pub(crate) id: u64,
+    /// What is asked.
+    #[serde(flatten)]
+    pub(crate) order: Order,
+}
+
+/// What can be asked. No names means all services.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "verb", rename_all = "lowercase")]
+pub(crate) enum Order {
+    /// The supervisor's report, then one for each service.
+    Status {
+        /// Ids.
+        #[serde(default)]
+        services: Vec<Box<str>>,
+    },
+    /// Ready (or failed) before it is answered, unless `wait` is false.
+    Start(Named),
+    /// Gone, the whole group, before it is answered, unless `wait` is false.
+    Stop(Named),
+    /// One operation of the supervisor, also when a child of the service asks for it.
+    Restart(Named),
+    /// Reads the configuration again; only what changed is touched.
+    Reload,
+    /// Answered once no service is on its way (starting or stopping).
+    Settled,
+    /// Stops everything and ends the supervisor; answered before the last step.
+    Shutdown,
+}
+
+/// The services an order is for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Named {
+    /// Ids; none means all.
+    #[serde(default)]
+    pub(crate) services: Vec<Box<str>>,
+    /// Whether the answer waits until it is done.
+    #[serde(default = "yes")]
+    pub(crate) wait: bool,
+}
+
+/// The default of `wait`.
+const fn yes() -> bool {
+    true
+}
+
+/// One line of an answer.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Answer<'a> {
+    /// The request's.
+    pub(crate) id: u64,
+    /// This line's part.
+    #[serde(flatten, borrow)]
+    pub(crate) part: Part<'a>,
+}
+
+/// The parts an answer is made of; the last is `Done` or `Refused`.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(tag = "part", content = "value", rename_all = "lowercase")]
+pub(crate) enum Part<'a> {
+    /// The supervisor's own report.
+    Supervisor(SupervisorReport),
+    /// A service's.
+    #[serde(borrow)]
+    Service(Box<ServiceReport<'a>>),
+    /// The end: it is done.
+    Done,
+    /// The end: it is not.
+    Refused {
+        /// One line.
+        error: Box<str>,
+        /// The exit code that says the same.
+        exit: u8,
+    },
+}
+
+/// The supervisor, as `status --json` shows it under `supervisor`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct SupervisorReport {
+    /// Its pid in its own namespace.
+    pub(crate) pid: i32,
+    /// Its version.
+    pub(crate) version: Box<str>,
+    /// Milliseconds since its start.
+    pub(crate) uptime: u64,
+    /// Pid of the scribe, while there is one.
+    pub(crate) scribe_pid: Option<i32>,
+    /// What does not work for now, in words: a disk that takes nothing, a scribe that is down.
+    pub(crate) degraded: Option<Box<str>>,
+    /// Children reaped, services and strangers.
+    pub(crate) reaped: u64,
+    /// Of these, strangers: adopted orphans.
+    pub(crate) orphans: u64,
+    /// Turns of the loop.
+    pub(crate) turns: u64,
+    /// Events that the scribe could not take.
+    pub(crate) dropped_events: u64,
+}
+
+/// A service: `process.json`, and behind it what only `status --json` shows.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ServiceReport<'a> {
+    /// UUID of this record, new with each supervisor.
+    #[serde(borrow)]
+    pub(crate) id: Cow<'a, str>,
+    /// The service's id.
+    #[serde(borrow)]
+    pub(crate) server_id: Cow<'a, str>,
+    /// While there is a process.
+    pub(crate) pid: Option<i32>,
+    /// When that process was started (RFC 3339, UTC).
+    #[serde(borrow)]
+    pub(crate) start_time: Option<Cow<'a, str>>,
+    /// The same as the kernel counts it, in clock ticks since boot: what makes a recorded pid trustworthy.
+    pub(crate) start_ticks: Option<u64>,
+    /// `starting`, `running`, `stopping`, `stopped`, `backoff`, `error`.
+    #[serde(borrow)]
+    pub(crate) status: Cow<'a, str>,
+    /// Restarts that were not ordered, since the supervisor's start.
+    pub(crate) restart_count: u64,
+    /// One line.
+    #[serde(borrow)]
+    pub(crate) last_error: Option<Cow<'a, str>>,
+    /// Bytes, as the service last said.
+    pub(crate) memory_usage: Option<u64>,
+    /// Percent of one core, as the service last said.
+    pub(crate) cpu_usage: Option<f64>,
+    /// Of a server, while it runs.
+    #[serde(borrow)]
+    pub(crate) config_file_path: Option<Cow<'a, str>>,
+    /// Absolute.
+    #[serde(borrow)]
+    pub(crate) working_directory: Cow<'a, str>,
+    /// The service's own configuration, secrets masked.
+    #[serde(borrow)]
+    pub(crate) process_config: &'a RawValue,
+    /// RFC 3339, UTC.
+    #[serde(borrow)]
+    pub(crate) last_health_check: Option<Cow<'a, str>>,
+    /// `unknown`, `healthy`, `unhealthy`, `none` (not checked).
+    #[serde(borrow)]
+    pub(crate) health_status: Cow<'a, str>,
+    /// RFC 3339, UTC.
+    #[serde(borrow)]
+    pub(crate) created_at: Cow<'a, str>,
+    /// RFC 3339, UTC.
+    #[serde(borrow)]
+    pub(crate) updated_at: Cow<'a, str>,
+    /// What only `status` shows; absent in `process.json`.
+    #[serde(flatten, default, skip_serializing_if = "Option::is_none")]
+    pub(crate) live: Option<Live>,
+}
+
+/// What `status` shows beyond `process.json`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct Live {
+    /// Words for people.
+    pub(crate) server_name: Option<Box<str>>,
+    /// URL a client connects to.
+    pub(crate) endpoint: Option<Box<str>>,
+    /// Milliseconds since the process was started, while there is one.
+    pub(crate) uptime: Option<u64>,
+    /// Limit → the mechanism that holds it; empty while nothing is limited.
+    pub(crate) enforced_by: std::collections::BTreeMap<Box<str>, Box<str>>,
+    /// How the last process ended.
+    pub(crate) last_end: Option<LastEnd>,
+    /// Milliseconds until the next attempt, in `backoff`.
+    pub(crate) retry_in: Option<u64>,
+    /// As the service last said: requests, errors, mean milliseconds.
+    pub(crate) request_count: Option<u64>,
+    /// See `request_count`.
+    pub(crate) error_count: Option<u64>,
+    /// See `request_count`.
+    pub(crate) average_response_time: Option<f64>,
+    /// Lines of output that could not be written.
+    pub(crate) dropped_lines: u64,
+    /// Channel messages that were garbage or of an unknown type.
+    pub(crate) ignored_messages: u64,
+}
+
+/// How a process ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct LastEnd {
+    /// Its exit code, when it exited.
+    pub(crate) code: Option<i32>,
+    /// The signal's name (`SIGKILL`), when one ended it.
+    pub(crate) signal: Option<Box<str>>,
+    /// Whether it left a core.
+    pub(crate) core: bool,
+    /// Why: `exited`, `killed`, `ordered`, `unhealthy`, `not-ready`.
+    pub(crate) reason: Box<str>,
+    /// Milliseconds it lived.
+    pub(crate) lived: u64,
+    /// RFC 3339, UTC.
+    pub(crate) at: Box<str>,
+}
