@@ -59,34 +59,26 @@ const fn yes() -> bool {
     true
 }
 
-/// One line of an answer.
-#[derive(Debug, Serialize, Deserialize)]
+/// One line of an answer: exactly one of the parts is there. `done` or `error` is the last of its request.
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Answer<'a> {
     /// The request's.
     pub(crate) id: u64,
-    /// This line's part.
-    #[serde(flatten, borrow)]
-    pub(crate) part: Part<'a>,
-}
-
-/// The parts an answer is made of; the last is `Done` or `Refused`.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(tag = "part", content = "value", rename_all = "lowercase")]
-pub(crate) enum Part<'a> {
-    /// The supervisor's own report.
-    Supervisor(SupervisorReport),
-    /// A service's.
-    #[serde(borrow)]
-    Service(Box<ServiceReport<'a>>),
-    /// The end: it is done.
-    Done,
-    /// The end: it is not.
-    Refused {
-        /// One line.
-        error: Box<str>,
-        /// The exit code that says the same.
-        exit: u8,
-    },
+    /// The supervisor's own report ([`SupervisorReport`]).
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    pub(crate) supervisor: Option<&'a RawValue>,
+    /// A service's ([`ServiceReport`]).
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    pub(crate) service: Option<&'a RawValue>,
+    /// It is done; of a `reload`, what was done, in one line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) done: Option<Box<str>>,
+    /// It is not: one line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) error: Option<Box<str>>,
+    /// With `error`, the exit code that says the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) exit: Option<u8>,
 }
 
 /// The supervisor, as `status --json` shows it under `supervisor`.
