@@ -1,3 +1,4 @@
 //! Requests and answers of the control socket, both of its sides. No service is touched here.
 
+pub(crate) mod client;
 pub(crate) mod wire;
