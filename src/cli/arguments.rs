@@ -6,9 +6,9 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 
 use super::failure::Failure;
-use super::nearest::nearest;
 use super::options::{Flag, GLOBAL, Opt};
 use super::verbs::{self, Verb};
+use crate::config::nearest;
 
 /// A command line that makes sense as far as the table knows.
 #[derive(Debug)]
@@ -121,7 +121,10 @@ fn parse(arguments: &[OsString]) -> Result<Option<Invocation>, Failure> {
             options_end = true;
         } else if !options_end && let Some(long) = bytes.strip_prefix(b"--") {
             options.push(read_long(long, verb, &mut rest)?);
-        } else if !options_end && bytes.len() > 1 && let Some(short) = bytes.strip_prefix(b"-") {
+        } else if !options_end
+            && bytes.len() > 1
+            && let Some(short) = bytes.strip_prefix(b"-")
+        {
             read_short(short, verb, &mut rest, &mut options)?;
         } else if verb.is_none() {
             verb = Some(known_verb(argument)?);
@@ -135,7 +138,9 @@ fn parse(arguments: &[OsString]) -> Result<Option<Invocation>, Failure> {
         (None, Some((Flag::Help, _))) => &verbs::HELP,
         (None, _) => return Ok(None),
     };
-    if !verb.takes_operands() && let Some(operand) = operands.first() {
+    if !verb.takes_operands()
+        && let Some(operand) = operands.first()
+    {
         let text = format!("cannot read \"{}\": {} takes no arguments", operand.display(), verb.name);
         return Err(Failure::usage(text));
     }
@@ -194,7 +199,9 @@ fn read_short<'a>(
         let letter = char::from(*letter);
         let Some(option) = known(verb).find(|option| option.short == Some(letter)) else {
             let whose = verb.map_or("mcp-init", |verb| verb.name);
-            return Err(Failure::usage(format!("cannot read option \"-{letter}\" of {whose}: no such option")));
+            return Err(Failure::usage(format!(
+                "cannot read option \"-{letter}\" of {whose}: no such option"
+            )));
         };
         let Some(what) = option.value else {
             options.push((option.flag, OsString::new()));
@@ -221,7 +228,8 @@ fn no_value(option: &str, what: &str) -> Failure {
 fn unknown_option(name: &str, verb: Option<&'static Verb>) -> Failure {
     let whose = verb.map_or("mcp-init", |verb| verb.name);
     let shown = known(verb).filter(|option| !option.hidden).map(|option| option.long);
-    let hint = nearest(name, shown).map_or(String::new(), |near| format!("; the nearest name is \"--{near}\""));
+    let hint =
+        nearest(name, shown).map_or(String::new(), |near| format!("; the nearest name is \"--{near}\""));
     Failure::usage(format!("cannot read option \"--{name}\" of {whose}: no such option{hint}"))
 }
 
@@ -245,8 +253,11 @@ mod tests {
 
     #[test]
     fn options_go_before_and_after_the_verb_in_every_spelling() {
-        for line in ["-c /etc/x logs pets -fn 20", "logs pets --config=/etc/x -f -n20", "-c/etc/x logs -f --lines 20 pets"]
-        {
+        for line in [
+            "-c /etc/x logs pets -fn 20",
+            "logs pets --config=/etc/x -f -n20",
+            "-c/etc/x logs -f --lines 20 pets",
+        ] {
             let read = typed(line);
             assert_eq!(read.verb.name, "logs", "{line}");
             assert_eq!(read.config(), Some(PathBuf::from("/etc/x")), "{line}");

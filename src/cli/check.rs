@@ -38,7 +38,12 @@ pub(super) fn plan(places: &Places, out: &mut Output) -> Result<u8, Failure> {
 }
 
 /// Tells what was found: for people the problems on standard error, as compilers do.
-fn tell(invocation: &Invocation, problems: &[ConfigError], what: &str, out: &mut Output) -> Result<u8, Failure> {
+fn tell(
+    invocation: &Invocation,
+    problems: &[ConfigError],
+    what: &str,
+    out: &mut Output,
+) -> Result<u8, Failure> {
     if invocation.json() {
         out.json(&problems)?;
     } else if problems.is_empty() {
@@ -51,7 +56,7 @@ fn tell(invocation: &Invocation, problems: &[ConfigError], what: &str, out: &mut
 
 /// A line for each problem.
 fn lines(problems: &[ConfigError]) -> String {
-    problems.iter().map(|problem| format!("{problem}\n")).collect()
+    problems.iter().flat_map(|problem| [problem.to_string(), "\n".to_owned()]).collect()
 }
 
 /// `1 service`, `2 services`.

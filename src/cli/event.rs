@@ -24,7 +24,7 @@ pub(super) fn render(line: &[u8], out: &mut Output) {
     let event = event.unwrap_or_else(|| "-".to_owned());
     out.text("  ");
     out.styled(style(&event), &event);
-    for service in service {
+    if let Some(service) = service {
         out.text("  ");
         out.styled(Style::Bold, &service);
     }
@@ -38,10 +38,8 @@ pub(super) fn render(line: &[u8], out: &mut Output) {
 
 /// A fact. Words with spaces are quoted, so that each fact can be told from the next.
 fn in_words(value: &Value) -> String {
-    match value {
-        Value::String(text) if !text.is_empty() && !text.contains([' ', '"', '=']) => one_line(text),
-        other => one_line(&other.to_string()),
-    }
+    let word = value.as_str().filter(|text| !text.is_empty() && !text.contains([' ', '"', '=']));
+    word.map_or_else(|| one_line(&value.to_string()), one_line)
 }
 
 /// How an event looks.

@@ -50,8 +50,7 @@ impl Failure {
 
     /// A file could not be read: `cannot read OBJECT: REASON`.
     pub(super) fn reading(object: impl Display, error: &io::Error) -> Self {
-        let code =
-            if error.kind() == io::ErrorKind::PermissionDenied { NO_PERMISSION } else { FAILED };
+        let code = if error.kind() == io::ErrorKind::PermissionDenied { NO_PERMISSION } else { FAILED };
         Self::new(code, format!("cannot read {object}: {}", Reason(error)))
     }
 

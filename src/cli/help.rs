@@ -3,10 +3,10 @@
 use super::arguments::Invocation;
 use super::failure::{Failure, OK};
 use super::man;
-use super::nearest::nearest;
 use super::options::{ENVIRONMENT, EXITS, FILES, Flag, GLOBAL, Opt};
 use super::output::{Output, Style};
 use super::verbs::{self, Verb};
+use crate::config::nearest;
 
 /// Text is broken before this column.
 const COLUMNS: usize = 80;

@@ -14,8 +14,9 @@ use super::options::Flag;
 use super::output::Output;
 use super::places::Places;
 use super::status::unknown;
-use super::trail::{Print, Trail, Wanted, time_of};
+use super::trail::{Trail, Wanted, time_of};
 use super::units;
+use crate::config;
 
 /// Lines that are shown when nobody says how many.
 const LINES: usize = 100;
@@ -31,9 +32,12 @@ pub(super) fn output(invocation: &Invocation, places: &Places, out: &mut Output)
     let logs = places.settings()?.log_dir;
     let folder = logs.join(&*name);
     if name.contains('/') || name.starts_with('.') || !folder.is_dir() {
-        let entries = fs::read_dir(&logs).map_err(|error| match error.kind() {
-            ErrorKind::NotFound => unknown("read the output of", &name, [].into_iter()),
-            _ => Failure::reading(logs.display(), &error),
+        let entries = fs::read_dir(&logs).map_err(|error| {
+            if error.kind() == ErrorKind::NotFound {
+                unknown("read the output of", &name, [].into_iter())
+            } else {
+                Failure::reading(logs.display(), &error)
+            }
         })?;
         let known: Vec<String> = entries
             .flatten()
@@ -86,38 +90,21 @@ fn follow(
     out: &mut Output,
     show: &mut Show<'_>,
 ) -> Result<u8, Failure> {
-    let mut ended = None;
-    let mut print = |line: &[u8]| {
-        let shown = show(line, out).and_then(|()| out.flush_much());
-        shown.map_err(|failure| {
-            ended = Some(failure);
-            io::Error::from(ErrorKind::Other)
-        })
+    let failed = |error: io::Error| {
+        error.downcast::<Failure>().unwrap_or_else(|error| Failure::reading(object, &error))
     };
-    let print: &mut Print<'_> = &mut print;
-    let mut follower = match trail.read(wanted, print) {
-        Ok(follower) => follower,
-        Err(error) => return Err(ended.unwrap_or_else(|| Failure::reading(object, &error))),
-    };
+    let mut follower = trail.read(wanted, &mut printing(show, out)).map_err(failed)?;
     out.flush()?;
-    if !invocation.has(Flag::Follow) {
-        return Ok(OK);
-    }
-    while somebody_reads()? {
-        let mut ended = None;
-        let mut print = |line: &[u8]| {
-            let shown = show(line, out).and_then(|()| out.flush_much());
-            shown.map_err(|failure| {
-                ended = Some(failure);
-                io::Error::from(ErrorKind::Other)
-            })
-        };
-        if let Err(error) = follower.go_on(&mut print) {
-            return Err(ended.unwrap_or_else(|| Failure::reading(object, &error)));
-        }
+    while invocation.has(Flag::Follow) && somebody_reads()? {
+        follower.go_on(&mut printing(show, out)).map_err(failed)?;
         out.flush()?;
     }
     Ok(OK)
+}
+
+/// Shows lines, and carries a failure to do so past those who only know of files.
+fn printing<'a>(show: &'a mut Show<'_>, out: &'a mut Output) -> impl FnMut(&[u8]) -> io::Result<()> + 'a {
+    move |line| show(line, out).and_then(|()| out.flush_much()).map_err(io::Error::other)
 }
 
 /// Waits a little; `false` once nobody reads what is printed.
@@ -156,7 +143,7 @@ fn lines(invocation: &Invocation) -> Result<Option<usize>, Failure> {
 fn since(invocation: &Invocation) -> Result<Option<u64>, Failure> {
     let Some(typed) = invocation.value(Flag::Since) else { return Ok(None) };
     let text = typed.to_str().unwrap_or_default();
-    let ago = units::read_duration(text).and_then(|ago| u64::try_from(ago.as_micros()).ok());
+    let ago = config::duration(text).and_then(|ago| u64::try_from(ago.as_micros()).ok());
     match ago.map(|ago| units::wall().saturating_sub(ago)).or_else(|| units::read_time(text.as_bytes())) {
         Some(since) => Ok(Some(since)),
         None => Err(Failure::usage(format!(

@@ -1,4 +1,4 @@
-//! `metrics`: the report as OpenMetrics text. What is counted is the supervisor's concern.
+//! `metrics`: the report as `OpenMetrics` text. What is counted is the supervisor's concern.
 
 use std::fmt::Write;
 
@@ -111,11 +111,23 @@ fn of_supervisor(report: &SupervisorReport) -> Vec<Family<'_>> {
     vec![
         family("supervisor", Kind::Info, "", "The supervisor.", version),
         one("uptime", Kind::Gauge, "seconds", "Time since the supervisor's start.", seconds(report.uptime)),
-        one("degraded", Kind::Gauge, "", "1 while something does not work, such as a full disk.", whole(degraded)),
+        one(
+            "degraded",
+            Kind::Gauge,
+            "",
+            "1 while something does not work, such as a full disk.",
+            whole(degraded),
+        ),
         one("reaped", Kind::Counter, "", "Children reaped, services and orphans.", whole(report.reaped)),
         one("orphans", Kind::Counter, "", "Adopted orphans reaped.", whole(report.orphans)),
         one("turns", Kind::Counter, "", "Turns of the loop.", whole(report.turns)),
-        one("dropped_events", Kind::Counter, "", "Events that were not written.", whole(report.dropped_events)),
+        one(
+            "dropped_events",
+            Kind::Counter,
+            "",
+            "Events that were not written.",
+            whole(report.dropped_events),
+        ),
     ]
 }
 
@@ -145,18 +157,30 @@ fn of_services(services: &[Service]) -> Vec<Family<'_>> {
         each("service_requests", Kind::Counter, "", "Requests served by the present process.", |service| {
             service.request_count.map(Value::Whole)
         }),
-        each("service_errors", Kind::Counter, "", "Requests that failed, of the present process.", |service| {
-            service.error_count.map(Value::Whole)
-        }),
+        each(
+            "service_errors",
+            Kind::Counter,
+            "",
+            "Requests that failed, of the present process.",
+            |service| service.error_count.map(Value::Whole),
+        ),
         each("service_response_time", Kind::Gauge, "seconds", "Mean time of a request.", |service| {
             service.average_response_time.map(|millis| Value::Real(millis / 1000.0))
         }),
-        each("service_dropped_lines", Kind::Counter, "", "Lines of output that were not written.", |service| {
-            Some(Value::Whole(service.dropped_lines))
-        }),
-        each("service_ignored_messages", Kind::Counter, "", "Channel messages that made no sense.", |service| {
-            Some(Value::Whole(service.ignored_messages))
-        }),
+        each(
+            "service_dropped_lines",
+            Kind::Counter,
+            "",
+            "Lines of output that were not written.",
+            |service| Some(Value::Whole(service.dropped_lines)),
+        ),
+        each(
+            "service_ignored_messages",
+            Kind::Counter,
+            "",
+            "Channel messages that made no sense.",
+            |service| Some(Value::Whole(service.ignored_messages)),
+        ),
     ]
 }
 
@@ -172,7 +196,7 @@ fn family<'a>(
     Family { name: format!("mcp_init_{name}{end}"), kind, unit, help, samples }
 }
 
-/// One of several words for each service. OpenMetrics wants the label of the words to be the family's name.
+/// One of several words for each service. `OpenMetrics` wants the label of the words to be the family's name.
 fn states<'a>(
     services: &'a [Service],
     name: &'static str,
@@ -195,7 +219,7 @@ fn seconds(millis: u64) -> Value {
     Value::Real(std::time::Duration::from_millis(millis).as_secs_f64())
 }
 
-/// OpenMetrics text.
+/// `OpenMetrics` text.
 fn render(families: &[Family<'_>]) -> String {
     let mut text = String::with_capacity(4096);
     for family in families {
@@ -242,7 +266,8 @@ mod tests {
 
     #[test]
     fn the_text_is_as_it_always_was() {
-        let supervisor = SupervisorReport { pid: 1, version: "0.1.0".into(), uptime: 1500, ..Default::default() };
+        let supervisor =
+            SupervisorReport { pid: 1, version: "0.1.0".into(), uptime: 1500, ..Default::default() };
         let json = r#"{"serverId":"pets","status":"running","restartCount":2,"healthStatus":"healthy",
             "processConfig":{},"memoryUsage":4096,"cpuUsage":50,"uptime":1000}"#;
         let services = [serde_json::from_str::<Service>(json).unwrap()];

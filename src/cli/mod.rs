@@ -12,10 +12,10 @@ mod help;
 mod logs;
 mod man;
 mod metrics;
-mod nearest;
 mod options;
 mod orders;
 mod output;
+mod part;
 mod places;
 mod process;
 mod report;
@@ -27,7 +27,7 @@ mod units;
 mod verbs;
 
 use std::ffi::OsString;
-use std::process::{self, ExitCode};
+use std::process::ExitCode;
 
 use serde_json::json;
 
@@ -42,7 +42,7 @@ use verbs::Does;
 const VERSION: &str = concat!("mcp-init ", env!("CARGO_PKG_VERSION"));
 
 /// The program: `arguments` are without its name.
-pub(crate) fn main(arguments: Vec<OsString>) -> ExitCode {
+pub(crate) fn main(arguments: &[OsString]) -> ExitCode {
     let mut out = Output::new();
     let result = answer(arguments, &mut out).and_then(|code| out.flush().map(|()| code));
     ExitCode::from(match result {
@@ -59,8 +59,8 @@ pub(crate) fn main(arguments: Vec<OsString>) -> ExitCode {
 }
 
 /// Does what was typed; the exit code.
-fn answer(arguments: Vec<OsString>, out: &mut Output) -> Result<u8, Failure> {
-    let Some(invocation) = arguments::read(&arguments, process::id() == 1)? else {
+fn answer(arguments: &[OsString], out: &mut Output) -> Result<u8, Failure> {
+    let Some(invocation) = arguments::read(arguments, std::process::id() == 1)? else {
         say("usage: mcp-init [-c DIR] [--json] VERB [ARGUMENTS]; \"mcp-init help\" lists the verbs\n");
         return Ok(USAGE);
     };
@@ -82,7 +82,9 @@ fn dispatch(invocation: &Invocation, out: &mut Output) -> Result<u8, Failure> {
         Does::Scribe => Ok(run::scribe()),
         Does::Plan => check::plan(&places()?, out),
         Does::Status => status::answer(invocation, &places()?, out),
-        Does::Start | Does::Stop | Does::Restart => orders::services(invocation, &places()?, out),
+        Does::Start => orders::change(&orders::START, invocation, &places()?, out),
+        Does::Stop => orders::change(&orders::STOP, invocation, &places()?, out),
+        Does::Restart => orders::change(&orders::RESTART, invocation, &places()?, out),
         Does::Reload => orders::reload(invocation, &places()?, out),
         Does::Shutdown => orders::shutdown(invocation, &places()?, out),
         Does::Logs => logs::output(invocation, &places()?, out),

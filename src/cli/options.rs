@@ -96,17 +96,21 @@ pub(super) const EXITS: &[(u8, &str)] = &[
 /// What the environment says to every verb.
 pub(super) const ENVIRONMENT: &[(&str, &str)] = &[
     ("MCP_INIT_CONFIG", "folder of the configuration, unless -c names one"),
-    ("XDG_CONFIG_HOME", "where a user's configuration is: mcp-init below it, or below ~/.config"),
-    ("XDG_RUNTIME_DIR, XDG_STATE_HOME", "where a user's socket, and state and logs are"),
+    ("MCP_INIT_RUNTIME_DIR", "folder of the control socket; before runtimeDir"),
+    ("MCP_INIT_STATE_DIR", "folder of state and events; before stateDir"),
+    ("MCP_INIT_LOG_DIR", "folder of the services' output; before logDir"),
     ("PROCESS_TIMEOUT", "default of processTimeout, in milliseconds"),
     ("PROCESS_MAX_RETRIES", "default of restartPolicy.maxRetries"),
     ("PROCESS_RESTART_DELAY", "default of restartPolicy.retryDelay, in milliseconds"),
-    ("HEALTH_CHECK_INTERVAL", "default of healthCheck.interval, in milliseconds"),
-    ("MCP_SERVER_TIMEOUT", "default of processTimeout for MCP servers, in milliseconds"),
-    ("PROCESS_CONFIG_DIR", "where the runners' config files are written"),
     ("PROCESS_WORKING_DIR", "default of workingDirectory"),
+    ("PROCESS_CONFIG_DIR", "where the runners' config files are written"),
     ("PROCESS_LOG_LEVEL", "error, warn, info or debug"),
+    ("HEALTH_CHECK_INTERVAL", "default of healthCheck.interval, in milliseconds"),
+    ("MCP_SERVER_TIMEOUT", "default of healthCheck.timeout, in milliseconds"),
     ("MCP_SERVER_SCRIPT_PATH", "the program that runs an MCP server"),
+    ("XDG_CONFIG_HOME", "where a user's configuration is; ~/.config"),
+    ("XDG_RUNTIME_DIR", "where a user's control socket is; ~/.local/run"),
+    ("XDG_STATE_HOME", "where a user's state and logs are; ~/.local/state"),
     ("NO_COLOR, CLICOLOR_FORCE", "no colours; colours even where nobody looks"),
 ];
 

@@ -8,18 +8,39 @@ use serde_json::json;
 use super::arguments::Invocation;
 use super::failure::{FAILED, Failure, OK};
 use super::options::Flag;
-use super::output::{Output, Style};
+use super::output::Output;
 use super::places::Places;
 use super::report::{self, Service};
 use super::status::{ANSWER_TIME, ended};
 use super::table;
 use super::units;
-use super::verbs::Does;
+use crate::config;
 use crate::control::client::{Client, ClientError};
 use crate::control::wire::{Named, Order};
 
-/// `start`, `stop` and `restart`.
-pub(super) fn services(invocation: &Invocation, places: &Places, out: &mut Output) -> Result<u8, Failure> {
+/// A change that services can be put through.
+#[derive(Debug)]
+pub(super) struct Change {
+    /// What the supervisor is asked.
+    order: fn(Named) -> Order,
+    /// States in which it is done.
+    goal: &'static [&'static str],
+}
+
+/// `start`.
+pub(super) const START: Change = Change { order: Order::Start, goal: &["running"] };
+/// `stop`.
+pub(super) const STOP: Change = Change { order: Order::Stop, goal: &["stopped", "error"] };
+/// `restart`.
+pub(super) const RESTART: Change = Change { order: Order::Restart, goal: &["running"] };
+
+/// Puts services through a change.
+pub(super) fn change(
+    change: &Change,
+    invocation: &Invocation,
+    places: &Places,
+    out: &mut Output,
+) -> Result<u8, Failure> {
     let names = invocation.names()?;
     let verb = invocation.verb.name;
     match (names.is_empty(), invocation.has(Flag::All)) {
@@ -33,19 +54,14 @@ pub(super) fn services(invocation: &Invocation, places: &Places, out: &mut Outpu
     }
     let wait = !invocation.has(Flag::NoWait);
     let limit = time(invocation)?.or((!wait).then_some(ANSWER_TIME));
-    let named = Named { services: names.clone(), wait };
-    let order = match invocation.verb.does {
-        Does::Start => Order::Start(named),
-        Does::Stop => Order::Stop(named),
-        _ => Order::Restart(named),
-    };
+    let order = (change.order)(Named { services: names.clone(), wait });
     let socket = places.socket()?;
     let mut client = Client::connect(&socket)?;
     let id = client.ask(order, limit)?;
     let end = match report::hear(&mut client, id) {
         Ok(report) => report.end,
         Err(ClientError::Late(limit)) => {
-            return Err(late(invocation, limit, &names, &mut Client::connect(&socket)?)?);
+            return Err(late(change, invocation, limit, &names, &mut Client::connect(&socket)?)?);
         }
         Err(error) => return Err(error.into()),
     };
@@ -58,7 +74,12 @@ pub(super) fn services(invocation: &Invocation, places: &Places, out: &mut Outpu
 }
 
 /// Shows how the services are now.
-fn show(invocation: &Invocation, names: &[Box<str>], client: &mut Client, out: &mut Output) -> Result<(), Failure> {
+fn show(
+    invocation: &Invocation,
+    names: &[Box<str>],
+    client: &mut Client,
+    out: &mut Output,
+) -> Result<(), Failure> {
     let id = client.ask(Order::Status { services: names.to_vec() }, Some(ANSWER_TIME))?;
     if invocation.json() {
         return report::pass(client, id, out)?.end.done().map(drop);
@@ -89,19 +110,17 @@ fn line(service: &Service, out: &mut Output) {
 
 /// Says what is not done yet.
 fn late(
+    change: &Change,
     invocation: &Invocation,
     limit: Duration,
     names: &[Box<str>],
     client: &mut Client,
 ) -> Result<Failure, ClientError> {
     let id = client.ask(Order::Status { services: names.to_vec() }, Some(ANSWER_TIME))?;
-    let done: &[&str] = match invocation.verb.does {
-        Does::Stop => &["stopped", "error"],
-        _ => &["running"],
-    };
     let services = report::hear(client, id)?.services;
-    let waiting = services.iter().filter(|service| !done.contains(&&*service.status));
-    let waiting: Vec<_> = waiting.map(|service| format!("{} is {}", service.server_id, service.status)).collect();
+    let waiting = services.iter().filter(|service| !change.goal.contains(&&*service.status));
+    let waiting: Vec<_> =
+        waiting.map(|service| format!("{} is {}", service.server_id, service.status)).collect();
     let which = if waiting.is_empty() { "it was done just after".to_owned() } else { waiting.join(", ") };
     let time = units::duration(u64::try_from(limit.as_millis()).unwrap_or(u64::MAX));
     Ok(Failure::new(FAILED, format!("cannot {} within {time}: {which}", invocation.verb.name)))
@@ -147,7 +166,7 @@ pub(super) fn shutdown(invocation: &Invocation, places: &Places, out: &mut Outpu
 /// `--timeout TIME`.
 pub(super) fn time(invocation: &Invocation) -> Result<Option<Duration>, Failure> {
     let Some(typed) = invocation.value(Flag::Timeout) else { return Ok(None) };
-    match typed.to_str().and_then(units::read_duration) {
+    match typed.to_str().and_then(config::duration) {
         Some(time) if !time.is_zero() => Ok(Some(time)),
         _ => Err(Failure::usage(format!(
             "cannot read --timeout \"{}\": not a time with a unit, such as 500ms, 30s or 2m",
@@ -155,4 +174,3 @@ pub(super) fn time(invocation: &Invocation) -> Result<Option<Duration>, Failure>
         ))),
     }
 }
-

@@ -86,7 +86,8 @@ mod tests {
 
     #[test]
     fn a_name_cannot_lie_about_the_fields() {
-        let line = b"12 (a) R 7 ) (b) S 1 12 12 0 -1 4194560 95 0 0 0 30 12 0 0 20 0 1 0 8814 2961408 250 184 1\n";
+        let line =
+            b"12 (a) R 7 ) (b) S 1 12 12 0 -1 4194560 95 0 0 0 30 12 0 0 20 0 1 0 8814 2961408 250 184 1\n";
         assert_eq!(parse(line), Some(Usage { cpu_ticks: 42, start_ticks: 8814, pages: 250 }));
         for cut in 0..line.len() {
             let _ = parse(&line[..cut]);

@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 use super::failure::{FAILED, Failure, UNKNOWN};
 use super::output::Output;
 use crate::control::client::{Client, ClientError};
-use crate::control::wire::{Answer, LastEnd, SupervisorReport};
+use crate::control::wire::{Answer, SupervisorReport};
 
 /// A service. These are the fields of `wire::ServiceReport` that are shown; a test holds the two together.
 #[derive(Debug, Clone, Deserialize)]
@@ -37,8 +37,6 @@ pub(super) struct Service {
     pub(super) endpoint: Option<Box<str>>,
     /// Likewise.
     pub(super) uptime: Option<u64>,
-    /// Likewise.
-    pub(super) last_end: Option<LastEnd>,
     /// Likewise.
     pub(super) retry_in: Option<u64>,
     /// Likewise.

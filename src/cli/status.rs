@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use super::arguments::Invocation;
 use super::failure::{Failure, NOT_RUNNING, OK, UNKNOWN};
-use super::nearest::nearest;
 use super::options::Flag;
 use super::output::{Output, Style};
 use super::places::Places;
 use super::process;
 use super::report::{self, End, Report, Service};
 use super::table;
+use crate::config::nearest;
 use crate::control::client::Client;
 use crate::control::wire::{Order, SupervisorReport};
 
@@ -68,8 +68,8 @@ fn greet(supervisor: &SupervisorReport, services: &[Service], out: &mut Output) 
 /// Says how to connect to the first server that a client can connect to.
 fn invite(services: &[Service], out: &mut Output) {
     out.text("\n");
-    let reachable = services.iter().filter(|service| service.is_running());
-    let server = reachable.filter_map(|service| Some((&service.server_id, service.endpoint.as_deref()?))).next();
+    let mut reachable = services.iter().filter(|service| service.is_running());
+    let server = reachable.find_map(|service| Some((&service.server_id, service.endpoint.as_deref()?)));
     if let Some((id, endpoint)) = server {
         out.line(&format!("connect a client:  claude mcp add --transport http {id} {endpoint}"));
     }
@@ -86,12 +86,7 @@ fn code(names: &[Box<str>], first_status: Option<&str>) -> u8 {
 }
 
 /// Done, or the failure it is; of an unknown service, with the name that was probably meant.
-pub(super) fn ended(
-    verb: &str,
-    names: &[Box<str>],
-    end: &End,
-    client: &mut Client,
-) -> Result<(), Failure> {
+pub(super) fn ended(verb: &str, names: &[Box<str>], end: &End, client: &mut Client) -> Result<(), Failure> {
     let Err(failure) = end.done() else { return Ok(()) };
     if !end.is_unknown() {
         return Err(failure);

@@ -87,7 +87,12 @@ pub(super) static RUN: Verb = Verb {
         "SIGTERM or SIGINT stops all services and ends the supervisor; a second one shortens the wait, a third \
          kills at once. SIGHUP reads the configuration again.",
     ],
-    options: &[switch(Flag::Table, None, "table", "print the services once they have settled (on a terminal: always)")],
+    options: &[switch(
+        Flag::Table,
+        None,
+        "table",
+        "print the services once they have settled (on a terminal: always)",
+    )],
     exits: &[],
     examples: &[("mcp-init -c etc run", "supervise what etc/services.d says")],
     hidden: false,
@@ -217,10 +222,8 @@ static CHECK: Verb = Verb {
     name: "check",
     arguments: "[FILE...]",
     summary: "find the problems of the configuration without running it",
-    text: &[
-        "Without files, the whole configuration. Each problem is one line on standard error, \
-         FILE:LINE:COLUMN: FIELD: PROBLEM, with the nearest valid name where one is near.",
-    ],
+    text: &["Without files, the whole configuration. Each problem is one line on standard error, \
+         FILE:LINE:COLUMN: FIELD: PROBLEM, with the nearest valid name where one is near."],
     options: &[],
     exits: &[],
     examples: &[
@@ -261,10 +264,7 @@ static HEALTH: Verb = Verb {
         switch(Flag::Ready, None, "ready", "whether the services are ready (the default)"),
         valued(Flag::Timeout, None, "timeout", "TIME", "time for the answer (5s)"),
     ],
-    exits: &[
-        (FAILED, "not ready, or unhealthy"),
-        (UNKNOWN, "no answer, or there is no such service"),
-    ],
+    exits: &[(FAILED, "not ready, or unhealthy"), (UNKNOWN, "no answer, or there is no such service")],
     examples: &[
         ("mcp-init health --live", "livenessProbe"),
         ("mcp-init health --ready", "readinessProbe, HEALTHCHECK"),

@@ -1,7 +1,7 @@
 //! The client's side of the control socket: lines out, lines in, within a time. It prints nothing and does
 //! not know what the lines mean.
 
-use std::fmt::{self, Display, Formatter};
+use std::fmt::{self, Display, Formatter, Write as _};
 use std::io::{self, BufRead, ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -22,6 +22,14 @@ const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// Time to get into a supervisor's queue: longer than it ever takes one that still turns.
 const CONNECT_TIME_MAX: i64 = 5;
+
+/// What a refused connection means, and what to do about it.
+const CONNECT_REASONS: [(ErrorKind, &str); 4] = [
+    (ErrorKind::NotFound, "no such file; start it with \"mcp-init run\""),
+    (ErrorKind::ConnectionRefused, "nobody listens; start it with \"mcp-init run\""),
+    (ErrorKind::PermissionDenied, "permission denied; ask as its owner or as root"),
+    (ErrorKind::WouldBlock, "it takes no connection"),
+];
 
 /// Why there is no answer.
 #[derive(Debug)]
@@ -50,14 +58,10 @@ impl Display for ClientError {
         match self {
             Self::Connect { path, source } => {
                 write!(f, "cannot reach the supervisor at {}: ", path.display())?;
-                match source.kind() {
-                    ErrorKind::NotFound => f.write_str("no such file; start it with \"mcp-init run\""),
-                    ErrorKind::ConnectionRefused => {
-                        f.write_str("nobody listens; start it with \"mcp-init run\"")
-                    }
-                    ErrorKind::PermissionDenied => f.write_str("permission denied; ask as its owner or root"),
-                    ErrorKind::WouldBlock | ErrorKind::TimedOut => f.write_str("it takes no connection"),
-                    _ => Display::fmt(&Reason(source), f),
+                let known = CONNECT_REASONS.iter().find(|(kind, _)| *kind == source.kind());
+                match known {
+                    Some((_, reason)) => f.write_str(reason),
+                    None => Reason(source).fmt(f),
                 }
             }
             Self::Talk(source) => write!(f, "cannot talk to the supervisor: {}", Reason(source)),
@@ -91,8 +95,8 @@ impl Display for Reason<'_> {
             return Display::fmt(self.0, f);
         };
         let mut letters = Errno::from_raw(number).desc().chars();
-        for first in letters.next() {
-            write!(f, "{}", first.to_ascii_lowercase())?;
+        if let Some(first) = letters.next() {
+            f.write_char(first.to_ascii_lowercase())?;
         }
         f.write_str(letters.as_str())
     }
@@ -301,10 +305,7 @@ mod tests {
         let path = folder.join("socket");
         let text = Client::connect(&path).unwrap_err().to_string();
         let start = "start it with \"mcp-init run\"";
-        assert_eq!(
-            text,
-            format!("cannot reach the supervisor at {}: no such file; {start}", path.display())
-        );
+        assert_eq!(text, format!("cannot reach the supervisor at {}: no such file; {start}", path.display()));
         drop(UnixListener::bind(&path).unwrap());
         let text = Client::connect(&path).unwrap_err().to_string();
         assert!(text.ends_with(&format!("nobody listens; {start}")), "{text}");
