@@ -1,1 +1,14 @@
 //! Acts: every system call of the supervisor, and the only `unsafe`. It decides nothing.
+//!
+//! Unsafe blocks, for review: making a process (`spawn`), what its child does before it becomes another
+//! program (`child`), waiting for any child (`reap`), signals to a group (`signal`), descriptors that came
+//! with the process (`own`).
+
+pub(crate) mod child;
+pub(crate) mod clock;
+pub(crate) mod own;
+pub(crate) mod pipe;
+pub(crate) mod proc;
+pub(crate) mod reap;
+pub(crate) mod signal;
+pub(crate) mod spawn;

@@ -1,0 +1,157 @@
+//! How a service ends and what follows: the sweep of its group, the restart policy, giving up. No clock, no
+//! signal is sent here: actions go out.
+
+use std::time::{Duration, Instant};
+
+use super::policy::{Action, Exit, Note, Pid, Restart, Why};
+use super::service::{Act, Service, later};
+use super::state::{State, Want};
+
+/// From one SIGKILL to the next while the kernel does not confirm the end.
+const KILL_AGAIN_AFTER: Duration = Duration::from_secs(1);
+/// First and longest time between two looks whether a group without leader is empty.
+const LOOK_AGAIN: (Duration, Duration) = (Duration::from_millis(10), Duration::from_millis(500));
+/// Before a start that failed for lack of processes, memory or descriptors is tried again.
+const MACHINE_RETRY_AFTER: Duration = Duration::from_secs(1);
+
+impl Service {
+    /// Its process has ended.
+    pub(super) fn exited(&mut self, exit: Exit, left: bool, now: Instant, act: Act<'_>) {
+        let (pid, born, why, kill_at, kills) = match self.state {
+            State::Starting { pid, born, .. } | State::Running { pid, born, .. } => {
+                (pid, born, Why::Itself, later(now, self.policy.stop_within), 0)
+            }
+            State::Stopping { pid, born, why, kill_at, kills } => (pid, born, why, kill_at, kills),
+            State::Stopped
+            | State::Preparing { .. }
+            | State::Spawning
+            | State::Sweeping { .. }
+            | State::Backoff { .. }
+            | State::Failed => return,
+        };
+        let lived = now.saturating_duration_since(born);
+        act(Action::Note(Note::Ended { exit, why, lived }));
+        if !left {
+            self.over(exit, why, lived, now, act);
+            return;
+        }
+        if why == Why::Itself {
+            act(Action::Ask(pid));
+        }
+        let look_every = LOOK_AGAIN.0;
+        let look_at = later(now, look_every);
+        self.state = State::Sweeping { group: pid, exit, why, lived, kill_at, kills, look_at, look_every };
+    }
+
+    /// Nobody of the group is left.
+    pub(super) fn empty(&mut self, now: Instant, act: Act<'_>) {
+        match self.state {
+            State::Sweeping { exit, why, lived, .. } => self.over(exit, why, lived, now, act),
+            State::Stopped
+            | State::Preparing { .. }
+            | State::Spawning
+            | State::Starting { .. }
+            | State::Running { .. }
+            | State::Stopping { .. }
+            | State::Backoff { .. }
+            | State::Failed => {}
+        }
+    }
+
+    /// It is gone completely: what is wanted, and the restart policy, say what comes next.
+    pub(super) fn over(&mut self, exit: Exit, why: Why, lived: Duration, now: Instant, act: Act<'_>) {
+        if self.want == Want::Down {
+            self.rest(act);
+            return;
+        }
+        match why {
+            Why::Ordered => self.begin(now, act),
+            Why::NotReady | Why::Unhealthy => self.ended_badly(lived, now, act),
+            Why::Itself => match self.policy.restart {
+                Restart::Always => self.failed(lived, now, act),
+                Restart::OnFailure | Restart::Never if exit.is_clean() => {
+                    self.want = Want::Down;
+                    self.rest(act);
+                }
+                Restart::OnFailure | Restart::Never => self.ended_badly(lived, now, act),
+            },
+        }
+    }
+
+    /// A failure, unless the policy says that nothing follows from it.
+    pub(super) fn ended_badly(&mut self, lived: Duration, now: Instant, act: Act<'_>) {
+        match self.policy.restart {
+            Restart::Always | Restart::OnFailure => self.failed(lived, now, act),
+            Restart::Never => self.give_up(act),
+        }
+    }
+
+    /// A failure: again after a delay, or never.
+    pub(super) fn failed(&mut self, lived: Duration, now: Instant, act: Act<'_>) {
+        let random = self.random();
+        match self.backoff.after(&self.policy.backoff, lived, random) {
+            Some(after) => {
+                self.restarts = self.restarts.saturating_add(1);
+                self.state = State::Backoff { until: later(now, after) };
+                act(Action::Note(Note::Retry { after }));
+                if after.is_zero() {
+                    self.begin(now, act);
+                }
+            }
+            None => self.give_up(act),
+        }
+    }
+
+    /// The machine could not do it just now: the same again, without counting.
+    pub(super) fn retry_later(&mut self, now: Instant, act: Act<'_>) {
+        self.state = State::Backoff { until: later(now, MACHINE_RETRY_AFTER) };
+        act(Action::Note(Note::Retry { after: MACHINE_RETRY_AFTER }));
+    }
+
+    /// It waits for an order.
+    pub(super) fn give_up(&mut self, act: Act<'_>) {
+        self.state = State::Failed;
+        act(Action::Note(Note::GaveUp));
+    }
+
+    /// Nothing will happen by itself.
+    pub(super) fn rest(&mut self, act: Act<'_>) {
+        self.state = State::Stopped;
+        act(Action::Note(Note::Stopped));
+    }
+
+    /// Asks the process group to end.
+    pub(super) fn end(&mut self, pid: Pid, born: Instant, why: Why, now: Instant, act: Act<'_>) {
+        let kill_at = later(now, self.policy.stop_within);
+        self.state = State::Stopping { pid, born, why, kill_at, kills: 0 };
+        act(Action::Note(Note::Stopping(why)));
+        act(Action::Ask(pid));
+    }
+
+    /// Kills the group, and does so again until the kernel confirms.
+    pub(super) fn kill(&mut self, group: Pid, sent: u32, now: Instant, act: Act<'_>) {
+        let again = later(now, KILL_AGAIN_AFTER);
+        if let State::Stopping { kill_at, kills, .. } | State::Sweeping { kill_at, kills, .. } =
+            &mut self.state
+        {
+            *kill_at = again;
+            *kills = sent.saturating_add(1);
+        }
+        match sent {
+            0 => act(Action::Note(Note::Killed)),
+            1 => act(Action::Note(Note::Unkillable)),
+            _ => {}
+        }
+        act(Action::Kill(group));
+    }
+
+    /// Looks whether the group is empty, ever more rarely.
+    pub(super) fn look(&mut self, now: Instant, act: Act<'_>) {
+        if let State::Sweeping { group, look_at, look_every, .. } = &mut self.state {
+            *look_every = look_every.saturating_mul(2).min(LOOK_AGAIN.1);
+            *look_at = later(now, *look_every);
+            let group = *group;
+            act(Action::Look(group));
+        }
+    }
+}

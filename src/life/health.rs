@@ -1,0 +1,83 @@
+//! The course of a service's health checks. No question is put here: actions go out.
+
+use std::time::{Duration, Instant};
+
+use super::policy::{Action, Note, Why};
+use super::service::{Act, Service, later};
+use super::state::{Check, State};
+
+impl Service {
+    /// It answered a question for its health; an answer that nobody waits for does not count.
+    pub(super) fn answered(&mut self, healthy: bool, now: Instant, act: Act<'_>) {
+        match self.state {
+            State::Running { check: Check::Asked(_), .. } => {
+                if healthy {
+                    self.well(now);
+                } else {
+                    self.unwell(now, act);
+                }
+            }
+            State::Running { check: Check::Never | Check::Due(_), .. }
+            | State::Stopped
+            | State::Preparing { .. }
+            | State::Spawning
+            | State::Starting { .. }
+            | State::Stopping { .. }
+            | State::Sweeping { .. }
+            | State::Backoff { .. }
+            | State::Failed => {}
+        }
+    }
+
+    /// The time of its health check has come, or the time for its answer has passed.
+    pub(super) fn check(&mut self, check: Check, now: Instant, act: Act<'_>) {
+        match check {
+            Check::Due(at) if now >= at => {
+                let within = self.policy.check.map_or(Duration::ZERO, |policy| policy.within);
+                self.set_check(Check::Asked(later(now, within)));
+                act(Action::Check);
+            }
+            Check::Asked(by) if now >= by => {
+                act(Action::Note(Note::NoAnswer));
+                self.unwell(now, act);
+            }
+            Check::Never | Check::Due(_) | Check::Asked(_) => {}
+        }
+    }
+
+    /// A check passed.
+    pub(super) fn well(&mut self, now: Instant) {
+        self.next_check(now);
+        if let State::Running { failures, .. } = &mut self.state {
+            *failures = 0;
+        }
+    }
+
+    /// A check failed: the last of several in a row ends the process.
+    pub(super) fn unwell(&mut self, now: Instant, act: Act<'_>) {
+        self.next_check(now);
+        let retries = self.policy.check.map_or(1, |policy| policy.retries);
+        if let State::Running { pid, born, spared_until, failures, .. } = &mut self.state {
+            if now >= *spared_until {
+                *failures = failures.saturating_add(1);
+            }
+            if *failures >= retries.max(1) {
+                let (pid, born) = (*pid, *born);
+                self.end(pid, born, Why::Unhealthy, now, act);
+            }
+        }
+    }
+
+    /// The next question is due one interval from now.
+    pub(super) fn next_check(&mut self, now: Instant) {
+        let next = self.policy.check.map_or(Check::Never, |policy| Check::Due(later(now, policy.every)));
+        self.set_check(next);
+    }
+
+    /// Changes where the check stands, while it runs.
+    pub(super) const fn set_check(&mut self, next: Check) {
+        if let State::Running { check, .. } = &mut self.state {
+            *check = next;
+        }
+    }
+}

@@ -1,0 +1,319 @@
+//! Random lives: a million of them, played without a process, against what must always hold.
+
+use std::time::{Duration, Instant};
+
+use super::policy::{
+    Action, BackoffPolicy, Blame, CheckPolicy, Event, Exit, Note, Pid, Policy, Readiness, Restart,
+};
+use super::service::Service;
+use super::state::{State, Want};
+
+/// Lives played by `cargo test`.
+const LIVES: u64 = 1_000_000;
+/// Events in a life, before it is told to end.
+const EVENTS: u32 = 20;
+
+/// A xorshift generator, so that a life can be played again by its number.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, sides: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 >> 11) % sides
+    }
+
+    fn ms(&mut self, most: u64) -> Duration {
+        Duration::from_millis(self.roll(most + 1))
+    }
+}
+
+/// The world a service lives in: what the kernel would know.
+struct World {
+    now: Instant,
+    next_pid: i32,
+    /// The process that runs, and since when.
+    leader: Option<(Pid, Instant)>,
+    /// The group whose leader was reaped while others of it were left.
+    group: Option<Pid>,
+    /// When it was asked to end.
+    asked: Option<Instant>,
+    /// Deaths nobody ordered since the last sustained uptime or order.
+    in_a_row: u32,
+    given_up: bool,
+    preparing: bool,
+    asked_health: bool,
+    dice: Dice,
+}
+
+fn policy(dice: &mut Dice) -> Policy {
+    Policy {
+        restart: [Restart::Always, Restart::OnFailure, Restart::Never][dice.roll(3) as usize],
+        backoff: BackoffPolicy {
+            first: dice.ms(20),
+            factor: 1.0 + dice.roll(3) as f64,
+            longest: dice.ms(100),
+            jitter: 0.1,
+            tries: (dice.roll(3) > 0).then(|| dice.roll(4) as u32),
+            forget_after: dice.ms(50),
+        },
+        prepare: dice.roll(2) == 0,
+        readiness: [Readiness::Started, Readiness::Told][dice.roll(2) as usize],
+        ready_within: dice.ms(50),
+        stop_within: dice.ms(50),
+        check: (dice.roll(2) == 0).then(|| CheckPolicy {
+            every: Duration::from_millis(1 + dice.roll(20)),
+            within: dice.ms(10),
+            retries: dice.roll(3) as u32,
+            grace: dice.ms(20),
+        }),
+    }
+}
+
+/// Gives an event, obeys the actions, checks the promises.
+fn step(service: &mut Service, world: &mut World, event: Option<Event>) {
+    let mut actions = Vec::new();
+    match event {
+        Some(event) => service.on(event, world.now, &mut |action| actions.push(action)),
+        None => service.tick(world.now, &mut |action| actions.push(action)),
+    }
+    for action in actions {
+        obey(service, world, action);
+    }
+    promises(service, world);
+}
+
+fn obey(service: &mut Service, world: &mut World, action: Action) {
+    let ours = |pid: Pid| world.leader.is_some_and(|(leader, _)| leader == pid) || world.group == Some(pid);
+    match action {
+        Action::Prepare => {
+            assert!(world.leader.is_none(), "files are written while a process runs");
+            world.preparing = true;
+        }
+        Action::Spawn => {
+            assert!(world.leader.is_none() && world.group.is_none(), "two processes");
+            let answer = match world.dice.roll(8) {
+                0 => Event::NotSpawned(Blame::Service),
+                1 => Event::NotSpawned(Blame::Machine),
+                _ => {
+                    world.next_pid += 1;
+                    let pid = Pid(world.next_pid);
+                    world.leader = Some((pid, world.now));
+                    world.asked = None;
+                    Event::Spawned(pid)
+                }
+            };
+            step(service, world, Some(answer));
+        }
+        Action::Ask(pid) => {
+            assert!(ours(pid), "a stranger was asked to end");
+            world.asked = world.asked.or(Some(world.now));
+        }
+        Action::Kill(pid) => {
+            assert!(ours(pid), "a stranger was killed");
+            assert!(world.asked.is_some(), "killed without being asked to end");
+        }
+        Action::Look(pid) => assert_eq!(world.group, Some(pid), "a look at a stranger"),
+        Action::Check => {
+            assert!(!world.asked_health, "a check overlaps itself");
+            world.asked_health = true;
+        }
+        Action::Note(note) => note_holds(service, world, note),
+    }
+}
+
+fn note_holds(service: &Service, world: &mut World, note: Note) {
+    match note {
+        Note::Retry { .. } => world.in_a_row += 1,
+        Note::GaveUp => {
+            world.given_up = true;
+            assert!(world.leader.is_none());
+        }
+        Note::Stopped => assert_eq!(service.want(), Want::Down, "stopped while it is wanted up"),
+        Note::NoAnswer => world.asked_health = false,
+        Note::Stopping(_) | Note::Ended { .. } => world.asked_health = false,
+        Note::Started(_) | Note::Ready | Note::Killed | Note::Unkillable => {}
+    }
+}
+
+fn promises(service: &Service, world: &World) {
+    let state = service.state();
+    assert_eq!(state.pid(), world.leader.map(|(pid, _)| pid), "it does not know its process: {state:?}");
+    assert_eq!(state.leftover(), world.group, "it does not know its group: {state:?}");
+    let waits_for_the_world = matches!(state, State::Stopped | State::Failed | State::Running { .. });
+    assert!(waits_for_the_world || state.deadline().is_some(), "nothing will ever move it: {state:?}");
+    if service.want() == Want::Down {
+        let ends = matches!(state, State::Stopped | State::Stopping { .. } | State::Sweeping { .. });
+        assert!(ends, "it is not wanted and does not end: {state:?}");
+    }
+    if let (State::Stopping { .. } | State::Sweeping { .. }, None) = (state, world.asked) {
+        panic!("it waits for an end that nobody asked for");
+    }
+}
+
+/// Something the world may do now.
+fn happening(world: &mut World) -> Option<Event> {
+    match world.dice.roll(16) {
+        0 | 1 => Some(Event::Start),
+        2 => Some(Event::Stop),
+        3 => Some(Event::Restart),
+        4 if world.dice.roll(4) == 0 => Some(Event::Ready),
+        4 | 5 if world.leader.is_some() => Some(Event::Ready),
+        6 if world.preparing => {
+            world.preparing = false;
+            Some(Event::Prepared { ok: world.dice.roll(5) > 0 })
+        }
+        6 => Some(Event::Prepared { ok: world.dice.roll(2) == 0 }),
+        7 | 8 => {
+            world.asked_health = false;
+            Some(Event::Answered { healthy: world.dice.roll(2) == 0 })
+        }
+        9 | 10 => die(world),
+        11 => world.group.take().map(|_| Event::Empty),
+        _ => {
+            world.now += Duration::from_millis(world.dice.roll(40));
+            None
+        }
+    }
+}
+
+/// The leader dies, alone or leaving others behind.
+fn die(world: &mut World) -> Option<Event> {
+    let (pid, _) = world.leader.take()?;
+    let left = world.dice.roll(3) == 0;
+    if left {
+        world.group = Some(pid);
+    }
+    let exit = match world.dice.roll(3) {
+        0 => Exit::Code(0),
+        1 => Exit::Code(1),
+        _ => Exit::Signal { number: 9, core: false },
+    };
+    Some(Event::Exited { exit, left })
+}
+
+#[test]
+fn a_million_random_lives_keep_every_promise() {
+    let start = Instant::now();
+    for life in 1..=LIVES {
+        let mut dice = Dice(life.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+        let policy = policy(&mut dice);
+        let mut service = Service::new(policy, life);
+        let mut world = World {
+            now: start,
+            next_pid: 1,
+            leader: None,
+            group: None,
+            asked: None,
+            in_a_row: 0,
+            given_up: false,
+            preparing: false,
+            asked_health: false,
+            dice,
+        };
+        step(&mut service, &mut world, Some(Event::Start));
+        for _ in 0..EVENTS {
+            let event = happening(&mut world);
+            step(&mut service, &mut world, event);
+        }
+        ends(&mut service, &mut world, policy.stop_within);
+    }
+}
+
+/// Told to stop, it does: when time passes and the world obeys SIGKILL.
+fn ends(service: &mut Service, world: &mut World, stop_within: Duration) {
+    step(service, world, Some(Event::Stop));
+    let by = world.now + stop_within;
+    while let Some(at) = service.state().deadline() {
+        world.now = world.now.max(at);
+        step(service, world, None);
+        if world.now >= by {
+            if let Some(event) = die(world) {
+                step(service, world, Some(event));
+            }
+            if world.group.take().is_some() {
+                step(service, world, Some(Event::Empty));
+            }
+        }
+        assert!(world.now <= by + Duration::from_secs(2), "a stop does not end: {:?}", service.state());
+    }
+    assert!(matches!(service.state(), State::Stopped), "stopped is {:?}", service.state());
+    assert!(world.leader.is_none() && world.group.is_none());
+}
+
+fn quiet() -> Policy {
+    let mut dice = Dice(1);
+    Policy {
+        restart: Restart::Always,
+        readiness: Readiness::Started,
+        prepare: false,
+        check: None,
+        backoff: BackoffPolicy {
+            first: Duration::from_millis(10),
+            factor: 2.0,
+            longest: Duration::from_secs(1),
+            jitter: 0.0,
+            tries: Some(3),
+            forget_after: Duration::from_secs(60),
+        },
+        ..policy(&mut dice)
+    }
+}
+
+/// Plays a service that dies at once each time; how often it was started.
+#[test]
+fn it_gives_up_after_as_many_restarts_as_the_policy_says_and_an_order_forgets() {
+    let mut now = Instant::now();
+    let mut service = Service::new(quiet(), 7);
+    for round in 1..=2 {
+        let mut spawned = 0;
+        let mut event = Some(Event::Start);
+        while !matches!(service.state(), State::Failed) || event.is_some() {
+            let mut spawn = false;
+            let mut act = |action| spawn |= action == Action::Spawn;
+            match event.take() {
+                Some(event) => service.on(event, now, &mut act),
+                None => service.tick(now, &mut act),
+            }
+            if spawn {
+                spawned += 1;
+                service.on(Event::Spawned(Pid(spawned)), now, &mut |_| ());
+                event = Some(Event::Exited { exit: Exit::Code(1), left: false });
+            }
+            now += Duration::from_millis(5);
+        }
+        assert_eq!(spawned, 4, "round {round}: the first start and three restarts");
+    }
+}
+
+#[test]
+fn an_ordered_restart_is_not_a_failure_and_two_make_one() {
+    let now = Instant::now();
+    let mut service = Service::new(quiet(), 7);
+    service.on(Event::Start, now, &mut |_| ());
+    service.on(Event::Spawned(Pid(5)), now, &mut |_| ());
+    let mut asked = 0;
+    for _ in 0..2 {
+        service.on(Event::Restart, now, &mut |action| asked += i32::from(action == Action::Ask(Pid(5))));
+    }
+    let mut spawned = 0;
+    service.on(Event::Exited { exit: Exit::Code(0), left: false }, now, &mut |action| {
+        spawned += i32::from(action == Action::Spawn);
+    });
+    assert_eq!((asked, spawned, service.restarts()), (1, 1, 0));
+}
+
+#[test]
+fn a_leader_that_dies_first_does_not_hide_its_group() {
+    let now = Instant::now();
+    let mut service = Service::new(quiet(), 7);
+    service.on(Event::Start, now, &mut |_| ());
+    service.on(Event::Spawned(Pid(5)), now, &mut |_| ());
+    let mut actions = Vec::new();
+    service.on(Event::Exited { exit: Exit::Code(0), left: true }, now, &mut |action| actions.push(action));
+    assert!(actions.contains(&Action::Ask(Pid(5))), "{actions:?}");
+    assert_eq!(service.state().word(), "stopping");
+    service.on(Event::Empty, now, &mut |_| ());
+    assert_eq!(service.state().word(), "backoff");
+}

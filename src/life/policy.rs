@@ -1,0 +1,209 @@
+//! What a service's life is governed by, and the words it is told in. Values only; nothing happens here.
+
+use std::time::Duration;
+
+/// A process id, as the kernel gave it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Pid(pub(crate) i32);
+
+/// How a process ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// By itself, with this code.
+    Code(i32),
+    /// By this signal.
+    Signal {
+        /// Its number.
+        number: i32,
+        /// Whether it left a core.
+        core: bool,
+    },
+}
+
+impl Exit {
+    /// Whether nothing went wrong: code 0.
+    pub(crate) const fn is_clean(self) -> bool {
+        matches!(self, Self::Code(0))
+    }
+}
+
+/// When a service that ended by itself is started again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Restart {
+    /// However it ended.
+    Always,
+    /// When it ended badly.
+    OnFailure,
+    /// Not by itself.
+    Never,
+}
+
+/// What counts as ready.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Readiness {
+    /// That it runs.
+    Started,
+    /// That it says so.
+    Told,
+}
+
+/// When a service is asked for its health.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct CheckPolicy {
+    /// From one question to the next.
+    pub(crate) every: Duration,
+    /// For the answer; never longer than `every` matters, as a question waits for the one before it.
+    pub(crate) within: Duration,
+    /// Failures in a row that count as one of the service.
+    pub(crate) retries: u32,
+    /// After readiness, time in which failures do not count.
+    pub(crate) grace: Duration,
+}
+
+/// How delays between restarts grow, and when to give up.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct BackoffPolicy {
+    /// The first delay.
+    pub(crate) first: Duration,
+    /// Each further one, as a multiple of the one before.
+    pub(crate) factor: f64,
+    /// The longest.
+    pub(crate) longest: Duration,
+    /// Random share added, 0 to 1.
+    pub(crate) jitter: f64,
+    /// Restarts in a row; `None` is without end.
+    pub(crate) tries: Option<u32>,
+    /// Uptime after which earlier failures are forgotten.
+    pub(crate) forget_after: Duration,
+}
+
+/// Everything a service's life is governed by.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Policy {
+    /// When it is started again.
+    pub(crate) restart: Restart,
+    /// How.
+    pub(crate) backoff: BackoffPolicy,
+    /// Whether files have to be written before it can start.
+    pub(crate) prepare: bool,
+    /// What counts as ready.
+    pub(crate) readiness: Readiness,
+    /// From its start to readiness.
+    pub(crate) ready_within: Duration,
+    /// From the request to stop to SIGKILL.
+    pub(crate) stop_within: Duration,
+    /// Its health checks, if any.
+    pub(crate) check: Option<CheckPolicy>,
+}
+
+/// Why a process was ended, or that it ended by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Why {
+    /// By itself.
+    Itself,
+    /// Somebody asked for it.
+    Ordered,
+    /// It was not ready in time.
+    NotReady,
+    /// It failed its health checks.
+    Unhealthy,
+}
+
+/// Why a service could not be started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Blame {
+    /// Its own configuration: no such program, no permission.
+    Service,
+    /// The supervisor or the machine: no process, no memory, no descriptor. Does not count as a failure.
+    Machine,
+}
+
+/// What happens to a service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Event {
+    /// Somebody wants it up.
+    Start,
+    /// Somebody wants it down.
+    Stop,
+    /// Somebody wants it to end and start again.
+    Restart,
+    /// The answer to `Prepare`.
+    Prepared {
+        /// Whether its files are there.
+        ok: bool,
+    },
+    /// The answer to `Spawn`.
+    Spawned(Pid),
+    /// The other answer to `Spawn`.
+    NotSpawned(Blame),
+    /// It says it is ready.
+    Ready,
+    /// It answered a question for its health.
+    Answered {
+        /// Whether it is well.
+        healthy: bool,
+    },
+    /// Its process has ended and was reaped.
+    Exited {
+        /// How.
+        exit: Exit,
+        /// Whether others of its process group are left.
+        left: bool,
+    },
+    /// The answer to `Look`: nobody of its process group is left.
+    Empty,
+}
+
+/// What is to be done for a service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Action {
+    /// Write the files it needs; answered by `Prepared`.
+    Prepare,
+    /// Start its process; answered by `Spawned` or `NotSpawned` before anything else happens to it.
+    Spawn,
+    /// Ask its process group to end, in the way it is configured.
+    Ask(Pid),
+    /// Kill its process group.
+    Kill(Pid),
+    /// See whether anybody of its process group is left; answered by `Empty` if not.
+    Look(Pid),
+    /// Ask it for its health.
+    Check,
+    /// Tell what happened.
+    Note(Note),
+}
+
+/// What is worth telling: each becomes an event, a line of the log, or a reason in `status`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Note {
+    /// It has a process.
+    Started(Pid),
+    /// It is ready.
+    Ready,
+    /// It is being stopped.
+    Stopping(Why),
+    /// It did not end in time and is killed.
+    Killed,
+    /// It does not even end by SIGKILL.
+    Unkillable,
+    /// Its process has ended.
+    Ended {
+        /// How.
+        exit: Exit,
+        /// Who wanted it.
+        why: Why,
+        /// How long it lived.
+        lived: Duration,
+    },
+    /// Nobody of it is left, and nothing will happen by itself.
+    Stopped,
+    /// It will be started again after this time.
+    Retry {
+        /// The delay.
+        after: Duration,
+    },
+    /// It is not started again: too many failures, or a policy that says so.
+    GaveUp,
+    /// A question for its health was not answered in time.
+    NoAnswer,
+}

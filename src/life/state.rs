@@ -1,0 +1,182 @@
+//! The states of a service: each owns its own facts. Values and what follows from them; nothing changes here.
+
+use std::time::{Duration, Instant};
+
+use super::policy::{Exit, Pid, Why};
+
+/// What somebody asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Want {
+    /// It shall run.
+    Up,
+    /// It shall not.
+    Down,
+}
+
+/// A health check's course.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Check {
+    /// It is not checked.
+    Never,
+    /// The next question is due then.
+    Due(Instant),
+    /// It was asked and has until then.
+    Asked(Instant),
+}
+
+/// What is true.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum State {
+    /// No process, and nothing will happen by itself.
+    Stopped,
+    /// Its files are being written.
+    Preparing {
+        /// Until then.
+        by: Instant,
+    },
+    /// Its process is being made; the answer comes before any other event.
+    Spawning,
+    /// It has a process that is not ready.
+    Starting {
+        /// Its process.
+        pid: Pid,
+        /// Since then.
+        born: Instant,
+        /// Ready until then.
+        ready_by: Instant,
+    },
+    /// It is ready.
+    Running {
+        /// Its process.
+        pid: Pid,
+        /// Since then.
+        born: Instant,
+        /// Failures of checks do not count until then.
+        spared_until: Instant,
+        /// Where its health check stands.
+        check: Check,
+        /// Checks failed in a row.
+        failures: u32,
+    },
+    /// Its process was asked to end, or was killed.
+    Stopping {
+        /// Its process.
+        pid: Pid,
+        /// Since then.
+        born: Instant,
+        /// Who wanted it.
+        why: Why,
+        /// The (next) SIGKILL.
+        kill_at: Instant,
+        /// SIGKILLs sent.
+        kills: u32,
+    },
+    /// Its process is gone, others of its group are not.
+    Sweeping {
+        /// The group, by its gone leader.
+        group: Pid,
+        /// How the leader ended.
+        exit: Exit,
+        /// Who wanted it.
+        why: Why,
+        /// How long the leader lived.
+        lived: Duration,
+        /// The (next) SIGKILL.
+        kill_at: Instant,
+        /// SIGKILLs sent.
+        kills: u32,
+        /// The next look.
+        look_at: Instant,
+        /// From that look to the one after it.
+        look_every: Duration,
+    },
+    /// No process; it is started again then.
+    Backoff {
+        /// When.
+        until: Instant,
+    },
+    /// No process; it was given up and waits for an order.
+    Failed,
+}
+
+impl State {
+    /// The process it has.
+    pub(crate) const fn pid(&self) -> Option<Pid> {
+        match *self {
+            State::Starting { pid, .. } | State::Running { pid, .. } | State::Stopping { pid, .. } => {
+                Some(pid)
+            }
+            State::Stopped
+            | State::Preparing { .. }
+            | State::Spawning
+            | State::Sweeping { .. }
+            | State::Backoff { .. }
+            | State::Failed => None,
+        }
+    }
+
+    /// Since when it has a process.
+    pub(crate) const fn born(&self) -> Option<Instant> {
+        match *self {
+            State::Starting { born, .. } | State::Running { born, .. } | State::Stopping { born, .. } => {
+                Some(born)
+            }
+            State::Stopped
+            | State::Preparing { .. }
+            | State::Spawning
+            | State::Sweeping { .. }
+            | State::Backoff { .. }
+            | State::Failed => None,
+        }
+    }
+
+    /// The group without leader that it is about to get rid of.
+    pub(crate) const fn leftover(&self) -> Option<Pid> {
+        if let State::Sweeping { group, .. } = *self { Some(group) } else { None }
+    }
+
+    /// Whether it is on its way from one lasting state to another.
+    pub(crate) const fn is_moving(&self) -> bool {
+        match *self {
+            State::Preparing { .. }
+            | State::Spawning
+            | State::Starting { .. }
+            | State::Stopping { .. }
+            | State::Sweeping { .. } => true,
+            State::Stopped | State::Running { .. } | State::Backoff { .. } | State::Failed => false,
+        }
+    }
+
+    /// Whether no process of it is left and none will come by itself.
+    pub(crate) const fn is_at_rest(&self) -> bool {
+        matches!(*self, Self::Stopped | Self::Failed)
+    }
+
+    /// The state in the word that files, `status` and the manual use.
+    pub(crate) const fn word(&self) -> &'static str {
+        match *self {
+            State::Stopped => "stopped",
+            State::Preparing { .. } | State::Spawning | State::Starting { .. } => "starting",
+            State::Running { .. } => "running",
+            State::Stopping { .. } | State::Sweeping { .. } => "stopping",
+            State::Backoff { .. } => "backoff",
+            State::Failed => "error",
+        }
+    }
+
+    /// When it next needs a tick; `None` while only the world can move it.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        match *self {
+            State::Stopped | State::Spawning | State::Failed => None,
+            State::Preparing { by } => Some(by),
+            State::Starting { ready_by, .. } => Some(ready_by),
+            State::Running { check, .. } => match check {
+                Check::Never => None,
+                Check::Due(at) | Check::Asked(at) => Some(at),
+            },
+            State::Stopping { kill_at, .. } => Some(kill_at),
+            State::Sweeping { kill_at, look_at, .. } => Some(kill_at.min(look_at)),
+            State::Backoff { until } => Some(until),
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! What the supervisor does to itself before its first child. Nothing here is undone.
+
+use std::ffi::c_int;
+use std::io;
+use std::sync::OnceLock;
+
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, open};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::stat::Mode;
+
+/// Makes sure that 0, 1 and 2 are open, so that no descriptor of ours gets one of these numbers, and closes
+/// what whoever started us left open beyond them.
+#[expect(unsafe_code, reason = "close_range has no wrapper")]
+pub(crate) fn tidy_descriptors() {
+    // Until a number beyond 2 comes back; what is opened stays open.
+    while let Ok(fd) = open("/dev/null", OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty()) {
+        use std::os::fd::{AsRawFd, IntoRawFd};
+        if fd.as_raw_fd() > 2 {
+            break;
+        }
+        let _stays_open = fd.into_raw_fd();
+    }
+    // SAFETY: before anything else was opened: nobody owns a descriptor beyond 2.
+    unsafe { libc::close_range(3, u32::MAX, 0) };
+}
+
+/// Adopts the orphans of its services, unless it is PID 1 and does so anyway.
+pub(crate) fn become_reaper() -> io::Result<()> {
+    Ok(nix::sys::prctl::set_child_subreaper(true)?)
+}
+
+/// Whether this is the first process of its PID namespace.
+pub(crate) fn is_first() -> bool {
+    nix::unistd::getpid().as_raw() == 1
+}
+
+/// Raises our own limit of descriptors as far as it goes; what it was before, for the children.
+pub(crate) fn raise_descriptors() -> Option<libc::rlimit> {
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).ok()?;
+    setrlimit(Resource::RLIMIT_NOFILE, hard, hard).ok()?;
+    Some(libc::rlimit { rlim_cur: soft, rlim_max: hard })
+}
+
+/// Signals a child has to set back to their default: those we catch, and those that are ignored here. Asked of
+/// the kernel once.
+#[expect(unsafe_code, reason = "asking for a disposition has no safe wrapper")]
+pub(crate) fn to_reset() -> &'static [c_int] {
+    static NUMBERS: OnceLock<Vec<c_int>> = OnceLock::new();
+    NUMBERS.get_or_init(|| {
+        (1..=libc::SIGRTMAX())
+            .filter(|number| {
+                let mut action = std::mem::MaybeUninit::<libc::sigaction>::zeroed();
+                // SAFETY: only asks; a valid place for the answer.
+                let asked = unsafe { libc::sigaction(*number, std::ptr::null(), action.as_mut_ptr()) };
+                // SAFETY: zeroed is a valid value of this struct, and the call filled it.
+                let action = unsafe { action.assume_init() };
+                asked == 0 && action.sa_sigaction != libc::SIG_DFL
+            })
+            .collect()
+    })
+}
+
+/// Gives back the memory that reading the configuration took.
+#[expect(unsafe_code, reason = "an allocator's call without a wrapper")]
+pub(crate) fn trim_memory() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: a plain number.
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}
+
+/// The text of an errno, without the number that `io::Error` adds.
+pub(crate) fn reason(error: &io::Error) -> String {
+    error.raw_os_error().map_or_else(|| error.to_string(), |raw| Errno::from_raw(raw).desc().to_owned())
+}

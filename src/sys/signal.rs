@@ -1,0 +1,133 @@
+//! Signals: heard through a socketpair, sent to process groups. What they mean is not known here.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::os::unix::net::UnixStream;
+
+use nix::errno::Errno;
+use nix::sys::signal::{SigSet, SigmaskHow, sigprocmask};
+use signal_hook::iterator::backend::SignalDelivery;
+use signal_hook::iterator::exfiltrator::SignalOnly;
+
+use crate::life::policy::Pid;
+
+/// The signals that are heard. Whoever must not stop or end us by the others is ignored (SIGPIPE) or listed.
+const HEARD: [i32; 9] = [
+    libc::SIGCHLD,
+    libc::SIGTERM,
+    libc::SIGINT,
+    libc::SIGQUIT,
+    libc::SIGHUP,
+    libc::SIGUSR1,
+    libc::SIGUSR2,
+    libc::SIGTTIN,
+    libc::SIGTTOU,
+];
+
+/// `pidfd_send_signal`: to the whole process group (Linux 6.9).
+const PIDFD_SIGNAL_PROCESS_GROUP: u32 = 1 << 2;
+
+/// Blocks every signal: from the first moment on none is lost, they wait until [`Signals::new`].
+pub(crate) fn block_all() {
+    // Cannot fail: `how` is valid.
+    drop(sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::all()), None));
+}
+
+/// Lets signals through.
+fn unblock_all() {
+    drop(sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None));
+}
+
+/// Blocks every signal while it lives: no handler of ours may run in a child that shares our memory.
+pub(super) struct Held(SigSet);
+
+impl Held {
+    /// From now on.
+    pub(super) fn new() -> Self {
+        let mut before = SigSet::empty();
+        drop(sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::all()), Some(&mut before)));
+        Self(before)
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        drop(sigprocmask(SigmaskHow::SIG_SETMASK, Some(&self.0), None));
+    }
+}
+
+/// The signals that have arrived.
+#[derive(Debug)]
+pub(crate) struct Signals(SignalDelivery<UnixStream, SignalOnly>);
+
+impl Signals {
+    /// Installs the handlers, then lets through what was blocked until now.
+    pub(crate) fn new() -> io::Result<Self> {
+        let (read, write) = UnixStream::pair()?;
+        read.set_nonblocking(true)?;
+        write.set_nonblocking(true)?;
+        let delivery = SignalDelivery::with_pipe(read, write, SignalOnly::default(), HEARD)?;
+        unblock_all();
+        Ok(Self(delivery))
+    }
+
+    /// What becomes readable when a signal arrives.
+    pub(crate) fn fd(&self) -> RawFd {
+        self.0.get_read().as_raw_fd()
+    }
+
+    /// The signals since the last time, each once.
+    pub(crate) fn pending(&mut self) -> impl Iterator<Item = i32> + use<> {
+        let pending: Vec<i32> = self.0.pending().collect();
+        pending.into_iter()
+    }
+}
+
+/// Sends `signal` to the process group that `leader` leads or led. `pidfd` is the leader's: with it the kernel
+/// cannot mistake a later process of the same number for it, not even once the leader is reaped.
+///
+/// # Errors
+/// ESRCH when nobody of the group is left.
+pub(crate) fn to_group(leader: Pid, pidfd: Option<BorrowedFd<'_>>, signal: i32) -> io::Result<()> {
+    if let Some(pidfd) = pidfd {
+        match by_pidfd(pidfd, signal, PIDFD_SIGNAL_PROCESS_GROUP) {
+            Err(Errno::EINVAL | Errno::ENOSYS) => {} // a kernel before 6.9
+            sent => return Ok(sent?),
+        }
+    }
+    kill(leader.0.saturating_neg(), signal)
+}
+
+/// Whether anybody of that process group is left, dead but unreaped ones included.
+pub(crate) fn is_group_left(leader: Pid, pidfd: Option<BorrowedFd<'_>>) -> bool {
+    to_group(leader, pidfd, 0).is_ok()
+}
+
+/// Sends `signal` to every process that may be signalled, except this one: the end of PID 1.
+pub(crate) fn to_everybody(signal: i32) {
+    drop(kill(-1, signal));
+}
+
+/// `pidfd_send_signal`.
+#[expect(unsafe_code, reason = "a system call without a wrapper")]
+fn by_pidfd(pidfd: BorrowedFd<'_>, signal: i32, flags: u32) -> Result<(), Errno> {
+    let no_info = std::ptr::null::<libc::siginfo_t>();
+    let fd = pidfd.as_fd().as_raw_fd();
+    // SAFETY: all arguments are plain numbers but the info, which may be null.
+    let result = unsafe { libc::syscall(libc::SYS_pidfd_send_signal, fd, signal, no_info, flags) };
+    Errno::result(result).map(drop)
+}
+
+/// `kill(2)`, with any number for a signal.
+#[expect(unsafe_code, reason = "the safe wrapper refuses real-time signals")]
+fn kill(pid: i32, signal: i32) -> io::Result<()> {
+    // SAFETY: plain numbers.
+    let result = unsafe { libc::kill(pid, signal) };
+    Ok(Errno::result(result).map(drop)?)
+}
+
+/// `SIGKILL` for 9; `SIG42` for a number without a name.
+pub(crate) fn name(number: i32) -> Box<str> {
+    nix::sys::signal::Signal::try_from(number)
+        .map_or_else(|_| format!("SIG{number}").into_boxed_str(), |signal| Box::from(signal.as_str()))
+}

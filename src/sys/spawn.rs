@@ -1,0 +1,198 @@
+//! Making a process: the parent's side. What the child does is in `child`; why it is made is not known here.
+//!
+//! `clone` with `CLONE_VM | CLONE_VFORK` costs what `vfork` costs, far less than a fork of us; the child runs on
+//! a stack of its own, and we are suspended until it has become another program or has failed.
+
+use std::cell::Cell;
+use std::ffi::{CStr, CString, c_char, c_int, c_void};
+use std::fmt;
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+
+use nix::errno::Errno;
+
+use super::child::{Call, Stage, enter};
+use super::signal::Held;
+use crate::life::policy::{Blame, Pid};
+
+/// The child's stack until exec: a page would do.
+const STACK_BYTES: usize = 32 * 1024;
+
+/// What is started, and with what.
+#[derive(Debug)]
+pub(crate) struct Launch<'a> {
+    /// Paths to try in order.
+    pub(crate) programs: &'a [CString],
+    /// Its arguments, its own name first.
+    pub(crate) argv: &'a [CString],
+    /// `NAME=VALUE` each.
+    pub(crate) envp: &'a [CString],
+    /// Where it runs.
+    pub(crate) directory: &'a CStr,
+    /// What become stdin, stdout and stderr.
+    pub(crate) stdio: [BorrowedFd<'a>; 3],
+    /// What becomes descriptor 3.
+    pub(crate) extra: Option<BorrowedFd<'a>>,
+    /// Whether it leads a session and process group of its own.
+    pub(crate) session: bool,
+}
+
+/// A process that was made.
+#[derive(Debug)]
+pub(crate) struct Process {
+    /// Its number.
+    pub(crate) pid: Pid,
+    /// A hold on it that no later process of the same number can take over; kernels before 5.2 give none.
+    pub(crate) pidfd: Option<OwnedFd>,
+}
+
+/// Why a process could not be made, or could not become the program.
+#[derive(Debug)]
+pub(crate) struct SpawnError {
+    /// What failed.
+    pub(crate) stage: Stage,
+    /// Why.
+    pub(crate) source: io::Error,
+}
+
+impl SpawnError {
+    /// Whose trouble it is: what may pass by itself is the machine's.
+    pub(crate) fn blame(&self) -> Blame {
+        match self.source.raw_os_error() {
+            Some(libc::EAGAIN | libc::ENOMEM | libc::EMFILE | libc::ENFILE | libc::EINTR | libc::ETXTBSY) => {
+                Blame::Machine
+            }
+            _ => Blame::Service,
+        }
+    }
+}
+
+impl fmt::Display for SpawnError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "cannot {}: {}",
+            self.stage.words(),
+            Errno::from_raw(self.source.raw_os_error().unwrap_or(0)).desc()
+        )
+    }
+}
+
+/// Makes processes; owns the stack they begin on.
+pub(crate) struct Spawner {
+    /// Reused: only one child is ever on it.
+    stack: Vec<u8>,
+    /// Signals that a child sets back to their default.
+    reset: &'static [c_int],
+    /// `RLIMIT_NOFILE` as we found it, before we raised our own.
+    nofile: Option<libc::rlimit>,
+}
+
+impl fmt::Debug for Spawner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Spawner").finish_non_exhaustive()
+    }
+}
+
+impl Spawner {
+    /// `reset` and `nofile` come from [`super::own`].
+    pub(crate) fn new(reset: &'static [c_int], nofile: Option<libc::rlimit>) -> Self {
+        Self { stack: vec![0; STACK_BYTES], reset, nofile }
+    }
+
+    /// Makes a process that has become the program by the time this returns.
+    ///
+    /// # Errors
+    /// The first stage that failed; the child is gone then, but not yet reaped.
+    #[expect(unsafe_code, reason = "clone")]
+    pub(crate) fn spawn(&mut self, launch: &Launch<'_>) -> Result<Process, SpawnError> {
+        let (programs, argv, envp) = (ends(launch.programs), ends(launch.argv), ends(launch.envp));
+        let mut call = Call {
+            programs: programs.as_ptr(),
+            argv: argv.as_ptr(),
+            envp: envp.as_ptr(),
+            directory: launch.directory.as_ptr(),
+            stdio: launch.stdio.map(|fd| fd.as_raw_fd()),
+            extra: launch.extra.map(|fd| fd.as_raw_fd()),
+            session: launch.session,
+            reset: self.reset,
+            nofile: self.nofile,
+            failure: Cell::new(None),
+        };
+        let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD | libc::SIGCHLD;
+        let mut pidfd: c_int = -1;
+        let argument: *mut c_void = (&raw mut call).cast();
+        let held = Held::new();
+        let top = self.stack.as_mut_ptr_range().end;
+        let top: *mut c_void = top.map_addr(|address| address & !15).cast();
+        // SAFETY: the stack outlives the child's use of it, as do `call` and what it points to: CLONE_VFORK
+        // suspends us until the child has left our memory. `pidfd` is a valid place for one int.
+        let pid = unsafe { libc::clone(enter, top, flags, argument, &raw mut pidfd) };
+        let errno = io::Error::last_os_error();
+        drop(held);
+        if pid == -1 {
+            return Err(SpawnError { stage: Stage::Clone, source: errno });
+        }
+        // SAFETY: the kernel just made this descriptor for us.
+        let pidfd = (pidfd != -1).then(|| unsafe { OwnedFd::from_raw_fd(pidfd) });
+        match call.failure.get() {
+            Some((stage, errno)) => Err(SpawnError { stage, source: io::Error::from_raw_os_error(errno) }),
+            None => Ok(Process { pid: Pid(pid), pidfd }),
+        }
+    }
+}
+
+/// Pointers to C strings with a null at the end, as exec wants them.
+fn ends(strings: &[CString]) -> Vec<*const c_char> {
+    strings.iter().map(|string| string.as_ptr()).chain([std::ptr::null()]).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsFd;
+
+    use super::*;
+    use crate::sys::{own, pipe, signal};
+
+    fn launch(programs: &[&str], directory: &CStr) -> Result<Process, SpawnError> {
+        let c = |text: &&str| CString::new(*text).unwrap();
+        let null = pipe::null().unwrap();
+        let programs: Vec<_> = programs.iter().map(c).collect();
+        Spawner::new(own::to_reset(), None).spawn(&Launch {
+            programs: &programs,
+            argv: &[c(&"sh"), c(&"-c"), c(&"sleep 60 & exit 7")],
+            envp: &[],
+            directory,
+            stdio: [null.as_fd(); 3],
+            extra: None,
+            session: true,
+        })
+    }
+
+    #[test]
+    fn a_failing_stage_is_told_by_name() {
+        let error = launch(&["/nowhere", "/bin/sh"], c"/nowhere").unwrap_err();
+        assert_eq!(error.to_string(), "cannot enter the working directory: No such file or directory");
+        let error = launch(&["/nowhere"], c"/").unwrap_err();
+        assert_eq!((error.stage, error.blame()), (Stage::Exec, Blame::Service));
+        let error = launch(&["/nowhere", "/etc/passwd", "/nowhere"], c"/").unwrap_err();
+        assert_eq!(error.to_string(), "cannot execute: Permission denied");
+    }
+
+    #[test]
+    fn a_group_is_known_to_be_left_when_its_leader_is_reaped() {
+        let process = launch(&["/nowhere", "/bin/sh"], c"/").unwrap();
+        let pidfd = process.pidfd.as_ref().map(AsFd::as_fd);
+        // Only this test's own child may be taken: others run beside it.
+        let mut status = nix::sys::wait::WaitStatus::StillAlive;
+        while status == nix::sys::wait::WaitStatus::StillAlive {
+            status = nix::sys::wait::waitpid(nix::unistd::Pid::from_raw(process.pid.0), None).unwrap();
+        }
+        assert!(matches!(status, nix::sys::wait::WaitStatus::Exited(_, 7)));
+        assert!(signal::is_group_left(process.pid, pidfd));
+        signal::to_group(process.pid, pidfd, libc::SIGKILL).unwrap();
+        while signal::is_group_left(process.pid, pidfd) {
+            std::hint::spin_loop();
+        }
+    }
+}
