@@ -56,7 +56,8 @@ logs: ## Show the output of one service: make logs S=name
 TESTED := MCP_INIT='$(abspath $(INIT))' MCP_RUNNER='$(abspath $(RUNNER))'
 
 .PHONY: test
-test: build $(VENV)/ready $(MODULES)/ready ## Install what the tests need, and run them
+test: build ## Install what the tests need, and run them
+	@tests/install.sh
 	$(TESTED) $(CARGO) test --locked --workspace
 	$(TESTED) $(VENV)/bin/python -m pytest -q -p no:cacheprovider tests/clients tests/schema
 
@@ -64,15 +65,6 @@ test: build $(VENV)/ready $(MODULES)/ready ## Install what the tests need, and r
 test-all: test ## And the slow ones
 	$(TESTED) $(CARGO) test --locked --test supervisor -- --ignored
 	$(TESTED) MCP_INIT_SLOW=1 $(VENV)/bin/python -m pytest -q -p no:cacheprovider -m slow tests/clients
-
-$(VENV)/ready: tests/requirements.txt
-	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/pip install --quiet --disable-pip-version-check --requirement $<
-	@touch $@
-
-$(MODULES)/ready: tests/clients/package.json tests/clients/package-lock.json
-	npm ci --prefix tests/clients --no-audit --no-fund --loglevel=error
-	@touch $@
 
 .PHONY: lint
 lint: ## Check format, clippy with warnings as errors, shell scripts where shellcheck is there

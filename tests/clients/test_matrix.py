@@ -29,7 +29,7 @@ def judge(tools, result):
     assert not result.get("isError"), result
     assert result["structuredContent"]["name"] == "Minka", result
     text = "".join(part.get("text", "") for part in result["content"])
-    assert "mock" in text, f"it must say that the answer is a mock's: {text}"
+    assert "mock" in text.lower(), f"it must say that the answer is a mock's: {text}"
 
 
 def printed(command, **more):
