@@ -12,6 +12,11 @@ pub(crate) enum Failure {
 }
 
 impl Failure {
+    /// What cannot be done, in the words of whoever found out.
+    pub(crate) fn start(reason: impl fmt::Display) -> Self {
+        Self::Start(reason.to_string())
+    }
+
     /// The exit code, as `--help` documents it.
     pub(crate) fn code(&self) -> u8 {
         match self {

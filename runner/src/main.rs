@@ -2,6 +2,7 @@
 //! supervisor at all. Here the parts are put together, in the order in which a start can fail.
 
 mod channel;
+mod client;
 mod config;
 mod failure;
 mod flags;
@@ -64,7 +65,7 @@ fn run(channel: &mut Channel, server_id: &mut Box<str>) -> Result<(), Failure> {
         .thread_stack_size(256 * 1024)
         .thread_keep_alive(Duration::from_secs(1))
         .build()
-        .map_err(|error| Failure::Start(format!("cannot start: {error}")))?;
+        .map_err(|error| Failure::start(format!("cannot start: {error}")))?;
     let served = runtime.block_on(serve(config, channel));
     // Nothing that still waits (for a terminal, for a name) may hold up the end.
     runtime.shutdown_background();
@@ -73,7 +74,7 @@ fn run(channel: &mut Channel, server_id: &mut Box<str>) -> Result<(), Failure> {
 
 /// From the document to the end of the last request.
 async fn serve(config: RunnerConfig, channel: &mut Channel) -> Result<(), Failure> {
-    let mut stop = Stop::on_signals().map_err(|error| Failure::Start(format!("cannot start: {error}")))?;
+    let mut stop = Stop::on_signals().map_err(|error| Failure::start(format!("cannot start: {error}")))?;
     let vitals = Arc::new(Vitals::new());
     let handler = tokio::select! {
         handler = build(&config, Arc::clone(&vitals)) => handler?,
@@ -99,20 +100,23 @@ async fn serve(config: RunnerConfig, channel: &mut Channel) -> Result<(), Failur
         }
         None => serve::serve_stdio(handler, stop)
             .await
-            .map_err(|error| Failure::Start(format!("cannot use stdin and stdout: {error}"))),
+            .map_err(|error| Failure::start(format!("cannot use stdin and stdout: {error}"))),
     }
 }
 
 /// Makes tools of the document, which is gone when this returns.
 async fn build(config: &RunnerConfig, vitals: Arc<Vitals>) -> Result<Handler, Failure> {
-    let cannot = |error: openapi::DocumentError| Failure::Start(error.to_string());
-    let document = openapi::load(&config.document, &config.origin).await.map_err(cannot)?;
-    let (catalogue, skipped) = Catalogue::compile(document, &CompileOptions {}).map_err(cannot)?;
+    let (source, auth, headers) = (&config.document, config.auth.as_ref(), &config.custom_headers);
+    // The cheap checks come first: a large document takes a while.
+    let upstream = Upstream::new(auth, headers, config.debug_headers).map_err(Failure::start)?;
+    let base_url = config.base_url.as_deref();
+    let options = CompileOptions::new(source, base_url, auth, headers).map_err(Failure::start)?;
+    let document = openapi::load(source, &config.origin).await.map_err(Failure::start)?;
+    let (catalogue, skipped) = Catalogue::compile(document, &options).map_err(Failure::start)?;
+    memory::trim();
     for operation in &skipped {
         say(&format!("skipped {operation}"));
     }
-    memory::trim();
-    let upstream = Upstream::new(config).map_err(cannot)?;
     let name = if config.server_id.is_empty() { env!("CARGO_PKG_NAME") } else { &config.server_id };
     Ok(Handler::new(name, config.server_name.as_deref(), Arc::new(catalogue), upstream, vitals))
 }
@@ -121,7 +125,7 @@ async fn build(config: &RunnerConfig, vitals: Arc<Vitals>) -> Result<Handler, Fa
 fn bind(config: &RunnerConfig) -> Result<Bound, Failure> {
     Bound::new(config.host, config.port).map_err(|error| {
         let address = SocketAddr::new(config.host, config.port);
-        Failure::Start(format!("cannot listen on {address}: {error}"))
+        Failure::start(format!("cannot listen on {address}: {error}"))
     })
 }
 
@@ -135,5 +139,5 @@ fn say(text: &str) {
 fn print(text: &str) -> Result<(), Failure> {
     let mut stdout = std::io::stdout();
     let written = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
-    written.map_err(|error| Failure::Start(format!("cannot write: {error}")))
+    written.map_err(|error| Failure::start(format!("cannot write: {error}")))
 }
