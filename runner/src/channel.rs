@@ -32,7 +32,7 @@ impl Channel {
             return;
         };
         // Nobody is left to tell when this fails, and the next message may fare better.
-        let _ = line(message).map(|line| stream.write_all(&line));
+        drop(line(message).map(|line| stream.write_all(&line)));
     }
 
     /// Says why the server could not start.

@@ -11,6 +11,7 @@ fn config(file: Value, flags: Value) -> Result<RunnerConfig, String> {
     resolve(top, flags).map_err(|failure| failure.to_string())
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "reads better at every call")]
 /// What is said about a file with this `mcpConfig`.
 fn refused(mcp: Value) -> String {
     config(json!({"mcpConfig": mcp}), json!({})).unwrap_err()

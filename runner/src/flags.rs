@@ -117,9 +117,9 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Asked
         };
         match flag.value {
             Some(what) if value.is_none() => {
-                value = Some(rest.next().ok_or_else(|| usage(format!("{name} needs a value ({what})")))?);
+                value = Some(rest.next().ok_or_else(|| usage(&format!("{name} needs a value ({what})")))?);
             }
-            None if value.is_some() => return Err(usage(format!("{name} takes no value"))),
+            None if value.is_some() => return Err(usage(&format!("{name} takes no value"))),
             _ => {}
         }
         match flag.sets {
@@ -138,25 +138,31 @@ impl Flags {
             // The text may be a secret: it is never shown.
             serde_json::from_str::<Value>(text).map_err(|error| {
                 let (line, column) = (error.line(), error.column());
-                usage(format!("{name} is no JSON (line {line}, column {column})"))
+                usage(&format!("{name} is no JSON (line {line}, column {column})"))
             })
         };
-        match sets {
-            Sets::File => self.file = Some(text.into()),
-            Sets::Top(key) => drop(self.top.insert(key.to_owned(), text.into())),
-            Sets::Text(key) => drop(self.mcp.insert(key.to_owned(), text.into())),
+        let (key, value) = match sets {
+            Sets::Help | Sets::Version => return Ok(()),
+            Sets::File => {
+                self.file = Some(text.into());
+                return Ok(());
+            }
+            Sets::Top(key) => {
+                self.top.insert(key.to_owned(), text.into());
+                return Ok(());
+            }
             Sets::Number(key) => {
-                let number: u64 = text.parse().map_err(|_| usage(format!("{name} is no whole number")))?;
-                drop(self.mcp.insert(key.to_owned(), number.into()));
+                let number: u64 = text.parse().map_err(|_| usage(&format!("{name} is no whole number")))?;
+                (key, number.into())
             }
-            Sets::Json(key) => drop(self.mcp.insert(key.to_owned(), json(&text)?)),
             Sets::Document(key) => {
-                let value = if text.trim_start().starts_with('{') { json(&text)? } else { text.into() };
-                drop(self.mcp.insert(key.to_owned(), value));
+                (key, if text.trim_start().starts_with('{') { json(&text)? } else { text.into() })
             }
-            Sets::Switch(key) => drop(self.mcp.insert(key.to_owned(), true.into())),
-            Sets::Help | Sets::Version => {}
-        }
+            Sets::Json(key) => (key, json(&text)?),
+            Sets::Text(key) => (key, text.into()),
+            Sets::Switch(key) => (key, true.into()),
+        };
+        self.mcp.insert(key.to_owned(), value);
         Ok(())
     }
 }
@@ -172,13 +178,13 @@ pub(crate) fn name_of(key: &str) -> Option<&'static str> {
 }
 
 /// A mistake on the command line.
-fn usage(reason: String) -> Failure {
+fn usage(reason: &str) -> Failure {
     Failure::Usage(format!("cannot read the command line: {reason}"))
 }
 
 /// No such flag, but perhaps another.
 fn unknown(name: &str) -> Failure {
-    usage(match nearest(name, FLAGS.iter().map(|flag| flag.name)) {
+    usage(&match nearest(name, FLAGS.iter().map(|flag| flag.name)) {
         Some(near) => format!("unknown flag {name}, did you mean {near}"),
         None => format!("unknown flag {name}, see --help"),
     })
@@ -191,7 +197,7 @@ pub(crate) fn help() -> String {
     );
     for flag in FLAGS {
         let left = flag.value.map_or_else(|| flag.name.to_owned(), |value| format!("{} {value}", flag.name));
-        text.push_str(&format!("  {left:<31}{}\n", flag.help));
+        text.extend(["  ", &format!("{left:<31}"), flag.help, "\n"]);
     }
     text.push_str(
         "\nFlags beat the file. SIGTERM, SIGINT and SIGHUP stop it: what is in flight is finished.\n\

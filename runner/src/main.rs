@@ -1,4 +1,4 @@
-//! `mcp-runner`: one process that turns one OpenAPI document into one MCP server. It works with no
+//! `mcp-runner`: one process that turns one `OpenAPI` document into one MCP server. It works with no
 //! supervisor at all. Here the parts are put together, in the order in which a start can fail.
 
 mod channel;
@@ -132,7 +132,7 @@ fn bind(config: &RunnerConfig) -> Result<Bound, Failure> {
 /// One line for whoever reads stderr. Nobody may be there, which is no reason to end.
 fn say(text: &str) {
     let line = format!("mcp-runner: {}\n", text.replace(['\n', '\r'], " "));
-    let _ = std::io::stderr().write_all(line.as_bytes());
+    drop(std::io::stderr().write_all(line.as_bytes()));
 }
 
 /// What `--help` and `--version` print: the only thing but protocol that stdout ever sees.

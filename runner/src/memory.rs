@@ -1,5 +1,23 @@
 //! What the allocator is told, and nothing else: a runner lives for months and is idle for most of them.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+/// Long enough for the answer that needed the memory to be on its way.
+const REST: Duration = Duration::from_secs(1);
+
+/// Trims once the present work is done; asked again meanwhile, it still trims once.
+pub(crate) fn trim_soon() {
+    static PENDING: AtomicBool = AtomicBool::new(false);
+    if !PENDING.swap(true, Ordering::Relaxed) {
+        tokio::spawn(async {
+            tokio::time::sleep(REST).await;
+            PENDING.store(false, Ordering::Relaxed);
+            trim();
+        });
+    }
+}
+
 /// Before the first large allocation: one arena, and large blocks always on their own pages, so that what
 /// a document needed goes back to the system when the document does.
 #[cfg(target_env = "gnu")]

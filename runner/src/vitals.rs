@@ -2,9 +2,10 @@
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use mcp_init::channel::Metrics;
+use tokio::time::Instant;
 
 /// The kernel counts a process's time in hundredths of a second (`USER_HZ`), on every architecture.
 const TICKS_PER_SECOND: f64 = 100.0;

@@ -1,19 +1,23 @@
 //! The tools as the protocol library wants to see them. No transport here, and no HTTP.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use rmcp::model::{
-    CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, Implementation, JsonObject,
-    ListToolsResult, PaginatedRequestParams, ProtocolVersion, ServerCapabilities, ServerConfig, Tool,
-    ToolAnnotations,
+    CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, GetPromptRequestParams,
+    GetPromptResponse, Implementation, JsonObject, ListToolsResult, PaginatedRequestParams, ProtocolVersion,
+    ServerCapabilities, ServerConfig, Tool, ToolAnnotations,
 };
 use rmcp::service::RequestContext;
 use rmcp::{ErrorData, RoleServer, ServerHandler};
+use tokio::time::Instant;
 
+use crate::memory;
 use crate::tools::{self, Answer, SharedCatalogue};
 use crate::upstream::Upstream;
 use crate::vitals::Vitals;
+
+/// From this many tools on, a list leaves behind memory that is worth giving back.
+const TOOLS_LARGE: usize = 100;
 
 /// One server's tools. A clone is a reference: the library makes one for each request.
 #[derive(Debug, Clone)]
@@ -71,7 +75,10 @@ impl Handler {
 
 impl ServerHandler for Handler {
     fn get_info(&self) -> ServerConfig {
-        let capabilities = ServerCapabilities::builder().enable_tools().build();
+        // The library answers `prompts/list` with an empty list, and what is answered must be declared. It
+        // does so for resources too, but there a declaration makes some clients spend a model's context on
+        // tools to browse them, so nothing is promised.
+        let capabilities = ServerCapabilities::builder().enable_tools().enable_prompts().build();
         ServerConfig::new(capabilities).with_server_info(self.0.implementation.clone())
     }
 
@@ -83,6 +90,9 @@ impl ServerHandler for Handler {
         let began = Instant::now();
         // Parsed for this answer only: kept, the schemas of a large document would weigh ten times their text.
         let listed = self.0.catalogue.tools.iter().map(listed).collect();
+        if self.tools() >= TOOLS_LARGE {
+            memory::trim_soon();
+        }
         self.0.vitals.count(began.elapsed(), false);
         Ok(ListToolsResult::with_all_items(listed))
     }
@@ -97,6 +107,14 @@ impl ServerHandler for Handler {
         let failed = result.as_ref().map_or(true, |result| result.is_error == Some(true));
         self.0.vitals.count(began.elapsed(), failed);
         result.map(CallToolResponse::from)
+    }
+
+    async fn get_prompt(
+        &self,
+        request: GetPromptRequestParams,
+        _: RequestContext<RoleServer>,
+    ) -> Result<GetPromptResponse, ErrorData> {
+        Err(ErrorData::invalid_params(format!("unknown prompt: {}", request.name), None))
     }
 
     fn get_tool(&self, name: &str) -> Option<Tool> {

@@ -81,7 +81,7 @@ impl Bound {
         }
         drop(self.listener);
         // All places free means that nobody is attended to any more.
-        let _ = tokio::time::timeout(STOP_TIMEOUT, places.acquire_many(CONNECTIONS_MAX)).await;
+        drop(tokio::time::timeout(STOP_TIMEOUT, places.acquire_many(CONNECTIONS_MAX)).await);
     }
 
     /// The next connection and its place; none when the system has no room for it.
@@ -90,13 +90,11 @@ impl Bound {
         places: &Arc<Semaphore>,
     ) -> Option<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
         let place = Arc::clone(places).acquire_owned().await.ok()?;
-        match self.listener.accept().await {
-            Ok((stream, _)) => Some((stream, place)),
-            Err(_) => {
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-                None
-            }
+        if let Ok((stream, _)) = self.listener.accept().await {
+            return Some((stream, place));
         }
+        tokio::time::sleep(ACCEPT_PAUSE).await;
+        None
     }
 }
 
@@ -112,7 +110,7 @@ impl Server {
     /// One connection, from its first request to its last.
     async fn attend(&self, stream: TcpStream, mut stop: Stop) {
         // Small answers must not wait for an acknowledgement of the one before.
-        let _ = stream.set_nodelay(true);
+        drop(stream.set_nodelay(true));
         let service = service_fn(|request| async { Ok::<_, Infallible>(self.answer(request).await) });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
@@ -124,7 +122,7 @@ impl Server {
             _ = connection.as_mut() => return,
             () = stop.requested() => connection.as_mut().graceful_shutdown(),
         }
-        let _ = connection.await;
+        drop(connection.await);
     }
 
     /// One request.

@@ -31,7 +31,7 @@ pub(crate) async fn serve(handler: Handler, mut stop: Stop) -> io::Result<()> {
     let transport = Patient { inner: AsyncRwTransport::new_server(input, writer()?), begun: false };
     // Neither a client that left before it said anything nor one that broke off is a fault of ours.
     if let Ok(running) = rmcp::serve_server(handler, transport).await {
-        let _ = running.waiting().await;
+        drop(running.waiting().await);
     }
     Ok(())
 }

@@ -30,6 +30,6 @@ impl Stop {
     /// Returns when a stop is wanted, at once if it already is.
     pub(crate) async fn requested(&mut self) {
         // An error means that the sender is gone, which it only is with the runtime.
-        let _ = self.0.wait_for(|&wanted| wanted).await;
+        drop(self.0.wait_for(|&wanted| wanted).await);
     }
 }
