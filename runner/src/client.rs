@@ -19,7 +19,7 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 /// What the runner calls itself; some upstreams refuse whoever has no name.
 pub(crate) const USER_AGENT: &str = concat!("mcp-runner/", env!("CARGO_PKG_VERSION"));
 /// How long an unused connection is kept.
-const IDLE_MAX: Duration = Duration::from_secs(60);
+const IDLE_MAX: Duration = Duration::from_mins(1);
 /// Unused connections kept for one host.
 const IDLE_CONNECTIONS_MAX: usize = 8;
 /// How long a connection may take to open.

@@ -29,13 +29,12 @@ const PIDFD_SIGNAL_PROCESS_GROUP: u32 = 1 << 2;
 
 /// Blocks every signal: from the first moment on none is lost, they wait until [`Signals::new`].
 pub(crate) fn block_all() {
-    // Cannot fail: `how` is valid.
-    drop(sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::all()), None));
+    let _valid = sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::all()), None);
 }
 
 /// Lets signals through.
 fn unblock_all() {
-    drop(sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None));
+    let _valid = sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None);
 }
 
 /// Blocks every signal while it lives: no handler of ours may run in a child that shares our memory.
@@ -45,14 +44,14 @@ impl Held {
     /// From now on.
     pub(super) fn new() -> Self {
         let mut before = SigSet::empty();
-        drop(sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::all()), Some(&mut before)));
+        let _valid = sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::all()), Some(&mut before));
         Self(before)
     }
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
-        drop(sigprocmask(SigmaskHow::SIG_SETMASK, Some(&self.0), None));
+        let _valid = sigprocmask(SigmaskHow::SIG_SETMASK, Some(&self.0), None);
     }
 }
 
@@ -109,7 +108,6 @@ pub(crate) fn to_everybody(signal: i32) {
 }
 
 /// `pidfd_send_signal`.
-#[expect(unsafe_code, reason = "a system call without a wrapper")]
 fn by_pidfd(pidfd: BorrowedFd<'_>, signal: i32, flags: u32) -> Result<(), Errno> {
     let no_info = std::ptr::null::<libc::siginfo_t>();
     let fd = pidfd.as_fd().as_raw_fd();
@@ -119,7 +117,6 @@ fn by_pidfd(pidfd: BorrowedFd<'_>, signal: i32, flags: u32) -> Result<(), Errno>
 }
 
 /// `kill(2)`, with any number for a signal.
-#[expect(unsafe_code, reason = "the safe wrapper refuses real-time signals")]
 fn kill(pid: i32, signal: i32) -> io::Result<()> {
     // SAFETY: plain numbers.
     let result = unsafe { libc::kill(pid, signal) };

@@ -72,7 +72,6 @@ fn admit_null(schema: &mut Map<String, Value>) {
     {
         values.push(Value::Null);
     }
-    let null = json!({"type": "null"});
     match schema.get_mut("type") {
         Some(Value::Array(kinds)) if !kinds.contains(&json!("null")) => kinds.push(json!("null")),
         Some(Value::Array(_)) => {}
@@ -81,12 +80,12 @@ fn admit_null(schema: &mut Map<String, Value>) {
         None => {
             for either in ["anyOf", "oneOf"] {
                 if let Some(list) = schema.get_mut(either).and_then(Value::as_array_mut) {
-                    list.push(null);
+                    list.push(json!({"type": "null"}));
                     return;
                 }
             }
             if let Some(all) = schema.remove("allOf") {
-                schema.insert("anyOf".to_owned(), json!([{ "allOf": all }, null]));
+                schema.insert("anyOf".to_owned(), json!([{"allOf": all}, {"type": "null"}]));
             }
         }
     }

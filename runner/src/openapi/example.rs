@@ -149,7 +149,7 @@ impl<'a> Examples<'a> {
                 let item = schema.get("items").and_then(|items| self.schema(items, depth + 1));
                 Value::Array(item.into_iter().collect())
             }
-            "integer" => number(schema).filter(|least| least.is_i64()).unwrap_or_else(|| json!(1)),
+            "integer" => number(schema).filter(Value::is_i64).unwrap_or_else(|| json!(1)),
             "number" => number(schema).unwrap_or_else(|| json!(1.5)),
             "boolean" => json!(true),
             "string" => json!(string(schema)),
@@ -205,7 +205,7 @@ mod tests {
     use super::*;
 
     /// The sample body of a document's one response.
-    fn body(media: Value, schemas: Value) -> Option<Value> {
+    fn body(media: &Value, schemas: &Value) -> Option<Value> {
         let document = json!({"components": {"schemas": schemas},
             "op": {"responses": {"404": {}, "201": {"content": {"text/plain": {}, "application/json": media}}}}});
         let sample = Examples::new(Resolver::new(&document)).answer(&document["op"]);
@@ -216,12 +216,12 @@ mod tests {
     #[test]
     fn examples_of_the_document_come_first() {
         let schema = json!({"type": "integer", "example": 3});
-        assert_eq!(body(json!({"example": 1, "schema": schema}), json!({})), Some(json!(1)));
+        assert_eq!(body(&json!({"example": 1, "schema": schema}), &json!({})), Some(json!(1)));
         assert_eq!(
             body(json!({"examples": {"a": {"value": 2}}, "schema": schema}), json!({})),
             Some(json!(2))
         );
-        assert_eq!(body(json!({"schema": schema}), json!({})), Some(json!(3)));
+        assert_eq!(body(&json!({"schema": schema}), &json!({})), Some(json!(3)));
         assert_eq!(
             body(json!({"schema": {"type": "string", "enum": ["x", "y"]}}), json!({})),
             Some(json!("x"))
@@ -239,7 +239,7 @@ mod tests {
         let media = json!({"schema": {"allOf": [{"$ref": "#/components/schemas/node"},
             {"properties": {"ok": {"type": ["null", "boolean"]}}}]}});
         assert_eq!(
-            body(media, json!({"node": node})),
+            body(&media, &json!({"node": node})),
             Some(
                 json!({"id": "00000000-0000-4000-8000-000000000000", "size": 5, "children": [], "ok": true})
             )

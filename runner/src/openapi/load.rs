@@ -32,7 +32,9 @@ pub(crate) async fn load(source: &Value, origin: &Origin) -> Result<Value, Docum
             let name = path.display().to_string();
             (name.clone(), Bytes::from(read(&path).map_err(|reason| cannot_read(&name, &reason))?))
         }
-        _ => return Err(DocumentError::new("cannot use openApiData: it is neither an object nor a string")),
+        _ => {
+            return Err(DocumentError::new("cannot use openApiData: it is neither an object nor a string"));
+        }
     };
     let document = parse(&name, &bytes)?;
     check_version(&document, &name)?;

@@ -14,7 +14,7 @@ mod server;
 
 use std::fmt;
 
-pub(crate) use example::{Examples, Sample};
+pub(crate) use example::Examples;
 pub(crate) use load::load;
 pub(crate) use operation::{Operation, Parameter, Place, document_server, operations};
 pub(crate) use resolve::{Resolver, Unresolved};

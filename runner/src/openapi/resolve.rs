@@ -36,7 +36,7 @@ impl<'a> Resolver<'a> {
     }
 
     /// What one reference points at, which may be a reference again.
-    pub(crate) fn lookup(&self, reference: &str) -> Result<&'a Value, Unresolved> {
+    pub(crate) fn lookup(self, reference: &str) -> Result<&'a Value, Unresolved> {
         let fail = |problem| Unresolved { reference: reference.to_owned(), problem };
         let Some(fragment) = reference.strip_prefix('#') else {
             return Err(fail("it points outside the document"));
@@ -47,7 +47,7 @@ impl<'a> Resolver<'a> {
     }
 
     /// The first value that is no reference, starting at `value`.
-    pub(crate) fn follow(&self, mut value: &'a Value) -> Result<&'a Value, Unresolved> {
+    pub(crate) fn follow(self, mut value: &'a Value) -> Result<&'a Value, Unresolved> {
         for _ in 0..HOPS_MAX {
             match reference(value) {
                 None => return Ok(value),

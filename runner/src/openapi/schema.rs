@@ -109,6 +109,11 @@ impl<'a> Pass<'a> {
         !self.defines_all && (self.is_too_deep || self.spent_bytes > INLINE_BYTES_MAX)
     }
 
+    /// Whether what is not made yet becomes a plain type.
+    fn defines_no_more(&self) -> bool {
+        self.defines_all && self.spent_bytes > DEFS_BYTES_MAX
+    }
+
     /// Makes all roots, then the definitions they came to need.
     fn run(&mut self, roots: &[&'a Value]) -> Result<Built, Unresolved> {
         let mut schemas = Vec::with_capacity(roots.len());
@@ -120,7 +125,7 @@ impl<'a> Pass<'a> {
         let mut defs = Map::new();
         while let Some(reference) = self.queue.pop_front() {
             let target = self.builder.resolver.follow(self.builder.resolver.lookup(reference)?)?;
-            let schema = self.schema(target)?;
+            let schema = if self.defines_no_more() { self.stub(target)? } else { self.schema(target)? };
             if let Some(name) = self.names.get(reference) {
                 defs.insert(name.clone(), schema);
             }
@@ -170,7 +175,7 @@ impl<'a> Pass<'a> {
     /// A `$ref` to a definition, which is made later; or just a type when there are too many.
     fn defined(&mut self, target: &'a str, value: &'a Value) -> Result<Value, Unresolved> {
         if !self.names.contains_key(target) {
-            if self.defines_all && self.spent_bytes > DEFS_BYTES_MAX {
+            if self.defines_no_more() {
                 return self.stub(value);
             }
             let name = self.name_for(target);

@@ -103,8 +103,10 @@ pub(super) fn relative(url: &str, document_url: Option<&str>) -> Result<Base, St
     }
     kept.retain(|part| !part.is_empty());
     let path: String = kept.iter().flat_map(|part| ["/", part]).collect();
-    let path: PathAndQuery = path.parse().map_err(|_| format!("its server URL {url:?} is not a URL"))?;
-    base.prefix = path.path().trim_end_matches('/').into();
+    if !path.is_empty() && path.parse::<PathAndQuery>().is_err() {
+        return Err(format!("its server URL {url:?} is not a URL"));
+    }
+    base.prefix = path.into();
     Ok(base)
 }
 

@@ -80,8 +80,9 @@ fn plain(text: &str, is_allowed: impl Fn(char) -> bool) -> String {
 
 /// `get_pets_id` for `GET /pets/{id}`.
 fn plain_path(method: &str, path: &str) -> String {
-    let joined = format!("{}_{path}", method.to_ascii_lowercase());
-    plain(joined.trim_end_matches('/'), is_tool_char)
+    let path = plain(path.trim_matches('/'), is_tool_char);
+    let method = method.to_ascii_lowercase();
+    if path.is_empty() { method } else { format!("{method}_{path}") }
 }
 
 /// FNV-1a, whose results never change between builds as the standard library's may.

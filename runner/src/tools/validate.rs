@@ -209,16 +209,16 @@ impl<'a> Check<'a> {
             let Some(choices) = schema.get(either).and_then(Value::as_array) else {
                 continue;
             };
-            let mut best: Option<Vec<String>> = None;
-            for choice in choices {
+            let attempts = choices.iter().map(|choice| {
                 let mut attempt = Check { root: self.root, problems: Vec::new() };
                 attempt.value(choice, value, path, depth + 1);
-                if best.as_ref().is_none_or(|best| attempt.problems.len() < best.len()) {
-                    best = Some(attempt.problems);
-                }
-            }
+                (!is_of_type(choice, value), attempt.problems)
+            });
             // The choice that comes nearest is the one worth a message.
-            self.problems.extend(best.into_iter().flatten());
+            let best = attempts.min_by_key(|(is_other_type, problems)| {
+                (!problems.is_empty(), *is_other_type, problems.len())
+            });
+            self.problems.extend(best.into_iter().flat_map(|(_, problems)| problems));
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Replies as answers: JSON as text and data, failures in words, nothing secret and nothing endless.
 
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, HeaderName, StatusCode, header};
 use serde_json::Value;
 
 use super::credentials::Credentials;
@@ -60,16 +60,15 @@ fn data(text: &str) -> Option<Value> {
 /// A failed call in words: the status, what may help, and what the upstream says.
 fn failure(asked: &str, reply: &Reply, media_type: &str) -> String {
     let mut text = format!("{asked} failed: {}", named(reply.status));
-    let location = reply.headers.get(header::LOCATION).and_then(|value| value.to_str().ok());
-    match (reply.status, location) {
-        (StatusCode::UNAUTHORIZED, _) => text.push_str(" (the server's credentials are missing or refused)"),
-        (status, Some(location)) if status.is_redirection() => {
-            text.push_str(&format!(", to {location}, which is not followed"));
-        }
-        _ => {}
+    let said = |name: HeaderName| reply.headers.get(name).and_then(|value| value.to_str().ok());
+    if reply.status == StatusCode::UNAUTHORIZED {
+        text.push_str(" (the configured credentials are missing or refused)");
     }
-    if let Some(after) = reply.headers.get(header::RETRY_AFTER).and_then(|value| value.to_str().ok()) {
-        text.push_str(&format!(" (retry after {after})"));
+    if let Some(location) = said(header::LOCATION).filter(|_| reply.status.is_redirection()) {
+        text.extend([", to ", location, ", which is not followed"]);
+    }
+    if let Some(after) = said(header::RETRY_AFTER) {
+        text.extend([" (retry after ", after, ")"]);
     }
     if reply.body.is_empty() || !is_text(media_type, &reply.body) {
         return text;

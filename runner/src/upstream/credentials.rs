@@ -114,7 +114,7 @@ impl Credentials {
         if let Some(cookie) = &self.cookie {
             let before = headers.get(header::COOKIE).map(|value| value.as_bytes().to_vec());
             let parts: Vec<&[u8]> = before.iter().map(Vec::as_slice).chain([cookie.as_bytes()]).collect();
-            if let Some(mut value) = HeaderValue::from_bytes(&parts.join(&b"; "[..])).ok() {
+            if let Ok(mut value) = HeaderValue::from_bytes(&parts.join(&b"; "[..])) {
                 value.set_sensitive(true);
                 headers.insert(header::COOKIE, value);
             }

@@ -137,9 +137,9 @@ fn log_headers(asked: &str, headers: &HeaderMap) {
         } else {
             String::from_utf8_lossy(value.as_bytes())
         };
-        lines.push_str(&format!("mcp-runner:   {name}: {value}\n"));
+        lines.extend(["mcp-runner:   ", name.as_str(), ": ", &*value, "\n"]);
     }
-    let _ = std::io::stderr().write_all(lines.as_bytes());
+    let _nobody_reads = std::io::stderr().write_all(lines.as_bytes());
 }
 
 /// Whether a header's name says that its value is a secret.

@@ -1,0 +1,94 @@
+# Every way into the house. `make` alone lists them.
+
+CARGO   ?= cargo
+PYTHON  ?= python3
+PREFIX  ?= /usr/local
+DESTDIR ?=
+C       ?= etc
+
+TARGET  := $(or $(CARGO_TARGET_DIR),target)
+TRIPLE  := $(shell uname -m)-unknown-linux-gnu
+INIT    := $(TARGET)/release/mcp-init
+RUNNER  := $(TARGET)/release/mcp-runner
+STATIC  := $(TARGET)/static/$(TRIPLE)/release
+
+# What only the tests need lives here, and can be thrown away at any time.
+CACHE   := .cache
+VENV    := $(CACHE)/python
+MODULES := tests/clients/node_modules
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## List the targets
+	@echo 'make TARGET, where TARGET is one of:'
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@echo 'C=DIR names another configuration than etc/ for run, status, stop and logs.'
+
+.PHONY: build
+build: ## Build target/release/mcp-init and target/release/mcp-runner
+	$(CARGO) build --release --locked --workspace --bins
+
+.PHONY: static
+static: ## Build fully static ones, which run in an empty container
+	RUSTFLAGS='-C target-feature=+crt-static -C relocation-model=static' \
+		$(CARGO) build --release --locked --workspace --bins --target $(TRIPLE) --target-dir $(TARGET)/static
+	@ls -l $(STATIC)/mcp-init $(STATIC)/mcp-runner
+
+.PHONY: run
+run: build ## Build, then supervise the servers of etc/ in the foreground (Ctrl-C ends)
+	@$(INIT) -c $(C) run
+
+.PHONY: status
+status: ## Show the servers that `make run` supervises
+	@$(INIT) -c $(C) status
+
+.PHONY: stop
+stop: ## End `make run` and all its servers
+	@$(INIT) -c $(C) shutdown
+
+.PHONY: logs
+logs: ## Show the output of one service: make logs S=name
+	@test -n '$(S)' || { echo 'make logs S=name: which service?' >&2; exit 2; }
+	@$(INIT) -c $(C) logs $(S)
+
+# The tests drive the release build, whatever profile they are built with themselves.
+TESTED := MCP_INIT='$(abspath $(INIT))' MCP_RUNNER='$(abspath $(RUNNER))'
+
+.PHONY: test
+test: build ## Install what the tests need, and run them
+	@tests/install.sh
+	$(TESTED) $(CARGO) test --locked --workspace
+	$(TESTED) $(VENV)/bin/python -m pytest -q -p no:cacheprovider tests/clients tests/schema
+
+.PHONY: test-all
+test-all: test ## And the slow ones
+	$(TESTED) $(CARGO) test --locked --test supervisor -- --ignored
+	$(TESTED) MCP_INIT_SLOW=1 $(VENV)/bin/python -m pytest -q -p no:cacheprovider -m slow tests/clients
+
+.PHONY: lint
+lint: ## Check format, clippy with warnings as errors, shell scripts where shellcheck is there
+	$(CARGO) fmt --all -- --check
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	@if command -v shellcheck >/dev/null; then shellcheck .ci/run $$(git ls-files '*.sh'); \
+	else echo 'lint: no shellcheck here, shell scripts not checked'; fi
+
+.PHONY: bench
+bench: build ## Compare with the floor, runit, s6 and supervisord (installs them: root)
+	tests/bench/install.sh
+	$(TESTED) $(PYTHON) tests/bench/bench.py
+
+.PHONY: install
+install: build ## Install programs, examples, schema and man page: make install DESTDIR= PREFIX=
+	install -d '$(DESTDIR)$(PREFIX)/bin' '$(DESTDIR)$(PREFIX)/share/man/man8' \
+		'$(DESTDIR)$(PREFIX)/share/mcp-init' '$(DESTDIR)$(PREFIX)/share/doc/mcp-init'
+	install -m 755 $(INIT) $(RUNNER) '$(DESTDIR)$(PREFIX)/bin'
+	$(INIT) help --man >$(TARGET)/mcp-init.8
+	install -m 644 $(TARGET)/mcp-init.8 '$(DESTDIR)$(PREFIX)/share/man/man8'
+	install -m 644 README.md CHANGELOG.md LICENSE '$(DESTDIR)$(PREFIX)/share/doc/mcp-init'
+	for file in $$(cd etc && find . -type f); do \
+		install -D -m 644 "etc/$$file" "$(DESTDIR)$(PREFIX)/share/mcp-init/$$file" || exit; done
+
+.PHONY: clean
+clean: ## Remove everything that was built or fetched
+	rm -rf $(TARGET) $(CACHE) $(MODULES)

@@ -1,0 +1,275 @@
+//! The keys that a service and the defaults of all services have in common, and their aliases.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::error::Problems;
+use super::item::{Choice, Item};
+use super::plan::{LogMode, Readiness, Restart};
+use super::said::{Retries, Said, set};
+use super::units::{self, SIGNAL_MAX};
+
+/// These keys.
+pub(super) const KEYS: [&str; 20] = [
+    "description",
+    "enabled",
+    "env",
+    "workingDirectory",
+    "cwd",
+    "processTimeout",
+    "timeout",
+    "readiness",
+    "channel",
+    "restart",
+    "restartPolicy",
+    "maxRetries",
+    "maxRestartAttempts",
+    "restartDelay",
+    "stop",
+    "healthCheck",
+    "healthCheckEnabled",
+    "healthCheckInterval",
+    "healthCheckTimeout",
+    "log",
+];
+
+/// Keys of a service that a later version brings.
+pub(super) const LATER: [&str; 17] = [
+    "type",
+    "start",
+    "dependsOn",
+    "envFile",
+    "inheritEnv",
+    "umask",
+    "user",
+    "group",
+    "onExit",
+    "limits",
+    "memoryLimit",
+    "cpuLimit",
+    "pidsLimit",
+    "alerts",
+    "listen",
+    "schedule",
+    "update",
+];
+
+/// Keys of `restartPolicy`.
+pub(super) const RESTART_POLICY: [&str; 6] =
+    ["maxRetries", "retryDelay", "backoffMultiplier", "maxRetryDelay", "jitter", "resetAfter"];
+
+/// Keys of `stop`.
+pub(super) const STOP: [&str; 2] = ["signal", "timeout"];
+
+/// Keys of `healthCheck`.
+pub(super) const HEALTH_CHECK: [&str; 5] = ["type", "interval", "timeout", "retries", "startPeriod"];
+
+/// Keys of `log`.
+pub(super) const LOG: [&str; 5] = ["mode", "maxSize", "maxFiles", "maxTotal", "timestamps"];
+
+/// Values of `readiness`.
+const READINESS: Choice<Readiness> = Choice {
+    known: &[("started", Readiness::Started), ("channel", Readiness::Channel)],
+    later: &["notify", "fd", "tcp", "exec"],
+};
+
+/// Values of `restart`.
+const RESTART: Choice<Restart> = Choice {
+    known: &[("always", Restart::Always), ("on-failure", Restart::OnFailure), ("never", Restart::Never)],
+    later: &[],
+};
+
+/// Values of `healthCheck.type`: whether the service is asked on its channel.
+const HEALTH_CHECK_TYPE: Choice<bool> =
+    Choice { known: &[("channel", true), ("none", false)], later: &["mcp", "http", "tcp", "exec"] };
+
+/// Values of `log.mode`.
+const LOG_MODE: Choice<LogMode> =
+    Choice { known: &[("file", LogMode::File), ("null", LogMode::Null)], later: &["inherit"] };
+
+/// The word for restarts without end.
+pub(super) const UNLIMITED: &str = "unlimited";
+
+/// Most restarts in a row.
+pub(super) const RETRIES_MAX: u32 = 1_000_000;
+
+/// Longest `description`, in characters.
+const DESCRIPTION_CHARS_MAX: usize = 4096;
+
+/// No duration is shorter than this where nothing would be nonsense.
+const SOME: Duration = Duration::from_millis(1);
+
+/// What was said already, by the key that was used: a key and its alias must not both be there.
+#[derive(Debug, Default)]
+pub(super) struct Seen(BTreeMap<&'static str, String>);
+
+impl Seen {
+    /// Whether nothing has said `meaning` before; it is told if something has.
+    fn first(&mut self, meaning: &'static str, item: &Item<'_>, problems: &mut Problems) -> bool {
+        let before = self.0.insert(meaning, item.field.clone());
+        // The same key twice is told when the file is read.
+        if let Some(other) = before.as_ref().filter(|other| **other != item.field) {
+            item.wrong_key(problems, &format!("says the same as {other}: one of them is enough"));
+        }
+        before.is_none()
+    }
+}
+
+/// Reads one of [`KEYS`] into `said`; `false` if the key is none of them.
+pub(super) fn read(said: &mut Said, item: &Item<'_>, seen: &mut Seen, problems: &mut Problems) -> bool {
+    match item.key {
+        "description" => drop(item.longest(problems, DESCRIPTION_CHARS_MAX)),
+        "enabled" => set(&mut said.enabled, item.boolean(problems)),
+        "env" => environment(said, item, problems),
+        "workingDirectory" | "cwd" => {
+            if seen.first("workingDirectory", item, problems) {
+                set(&mut said.working_directory, item.path(problems));
+            }
+        }
+        "processTimeout" | "timeout" => {
+            if seen.first("processTimeout", item, problems) {
+                set(&mut said.ready_timeout, item.duration(problems, SOME));
+            }
+        }
+        "readiness" => set(&mut said.readiness, item.choice(problems, &READINESS)),
+        "channel" => set(&mut said.channel, item.boolean(problems)),
+        "restart" => set(&mut said.restart, item.choice(problems, &RESTART)),
+        "restartPolicy" => restart_policy(said, item, seen, problems),
+        "maxRetries" | "maxRestartAttempts" => max_retries(said, item, seen, problems),
+        "restartDelay" => retry_delay(said, item, seen, problems),
+        "stop" => stop(said, item, problems),
+        "healthCheck" => health_check(said, item, seen, problems),
+        "healthCheckEnabled" => {
+            if seen.first("healthCheck.type", item, problems) {
+                set(&mut said.health_checked, item.boolean(problems));
+            }
+        }
+        "healthCheckInterval" => health_interval(said, item, seen, problems),
+        "healthCheckTimeout" => health_timeout(said, item, seen, problems),
+        "log" => log(said, item, problems),
+        _ => return false,
+    }
+    true
+}
+
+/// Whether a name is one of an environment variable.
+fn is_variable(name: &str) -> bool {
+    let mut letters = name.bytes();
+    letters.next().is_some_and(|byte| byte.is_ascii_alphabetic() || byte == b'_')
+        && letters.all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-'))
+}
+
+/// `env`
+fn environment(said: &mut Said, item: &Item<'_>, problems: &mut Problems) {
+    for variable in item.members(problems) {
+        if !is_variable(variable.key) {
+            variable.wrong_key(problems, "is not the name of a variable");
+        } else if let Some(value) = variable.argument(problems) {
+            said.env.insert(variable.key.into(), value.into());
+        }
+    }
+}
+
+/// `restartPolicy`
+fn restart_policy(said: &mut Said, item: &Item<'_>, seen: &mut Seen, problems: &mut Problems) {
+    for item in item.members(problems) {
+        match item.key {
+            "maxRetries" => max_retries(said, &item, seen, problems),
+            "retryDelay" => retry_delay(said, &item, seen, problems),
+            "backoffMultiplier" => set(&mut said.backoff_multiplier, item.number(problems, 1.0..=100.0)),
+            "maxRetryDelay" => set(&mut said.max_retry_delay, item.duration(problems, Duration::ZERO)),
+            "jitter" => set(&mut said.jitter, item.number(problems, 0.0..=1.0)),
+            "resetAfter" => set(&mut said.reset_after, item.duration(problems, Duration::ZERO)),
+            _ => item.unknown(problems, &RESTART_POLICY, &[]),
+        }
+    }
+}
+
+/// `restartPolicy.maxRetries` and its aliases
+fn max_retries(said: &mut Said, item: &Item<'_>, seen: &mut Seen, problems: &mut Problems) {
+    if seen.first("restartPolicy.maxRetries", item, problems) {
+        set(&mut said.max_retries, retries(item, problems));
+    }
+}
+
+/// A number of restarts.
+pub(super) fn retries(item: &Item<'_>, problems: &mut Problems) -> Option<Retries> {
+    if item.node.text() == Some(UNLIMITED) {
+        return Some(Retries::Unlimited);
+    }
+    item.count(problems, 0..=RETRIES_MAX, " or \"unlimited\"").map(Retries::AtMost)
+}
+
+/// `restartPolicy.retryDelay` and its alias
+fn retry_delay(said: &mut Said, item: &Item<'_>, seen: &mut Seen, problems: &mut Problems) {
+    if seen.first("restartPolicy.retryDelay", item, problems) {
+        set(&mut said.retry_delay, item.duration(problems, Duration::ZERO));
+    }
+}
+
+/// `stop`
+fn stop(said: &mut Said, item: &Item<'_>, problems: &mut Problems) {
+    for item in item.members(problems) {
+        match item.key {
+            "signal" => set(&mut said.stop_signal, signal(&item, problems)),
+            "timeout" => set(&mut said.stop_timeout, item.duration(problems, Duration::ZERO)),
+            _ => item.unknown(problems, &STOP, &["command"]),
+        }
+    }
+}
+
+/// `stop.signal`: a name or a number
+fn signal(item: &Item<'_>, problems: &mut Problems) -> Option<i32> {
+    if let Some(number) = item.node.text().and_then(units::signal) {
+        return Some(number);
+    }
+    let names = units::SIGNALS.map(|(name, _)| name).join(", ");
+    let wanted = format!("a signal: one of {names}, or a number up to {SIGNAL_MAX}");
+    item.whole(problems, 1..=SIGNAL_MAX, &wanted).and_then(|number| i32::try_from(number).ok())
+}
+
+/// `healthCheck`
+fn health_check(said: &mut Said, item: &Item<'_>, seen: &mut Seen, problems: &mut Problems) {
+    for item in item.members(problems) {
+        match item.key {
+            "type" => {
+                if seen.first("healthCheck.type", &item, problems) {
+                    set(&mut said.health_checked, item.choice(problems, &HEALTH_CHECK_TYPE));
+                }
+            }
+            "interval" => health_interval(said, &item, seen, problems),
+            "timeout" => health_timeout(said, &item, seen, problems),
+            "retries" => set(&mut said.health_retries, item.count(problems, 1..=1000, "")),
+            "startPeriod" => set(&mut said.health_start_period, item.duration(problems, Duration::ZERO)),
+            _ => item.unknown(problems, &HEALTH_CHECK, &[]),
+        }
+    }
+}
+
+/// `healthCheck.interval` and its alias
+fn health_interval(said: &mut Said, item: &Item<'_>, seen: &mut Seen, problems: &mut Problems) {
+    if seen.first("healthCheck.interval", item, problems) {
+        set(&mut said.health_interval, item.duration(problems, SOME));
+    }
+}
+
+/// `healthCheck.timeout` and its alias
+fn health_timeout(said: &mut Said, item: &Item<'_>, seen: &mut Seen, problems: &mut Problems) {
+    if seen.first("healthCheck.timeout", item, problems) {
+        set(&mut said.health_timeout, item.duration(problems, SOME));
+    }
+}
+
+/// `log`
+fn log(said: &mut Said, item: &Item<'_>, problems: &mut Problems) {
+    for item in item.members(problems) {
+        match item.key {
+            "mode" => set(&mut said.log_mode, item.choice(problems, &LOG_MODE)),
+            "maxSize" => set(&mut said.log_max_size, item.size(problems)),
+            "maxFiles" => set(&mut said.log_max_files, item.count(problems, 0..=1000, "")),
+            "maxTotal" => set(&mut said.log_max_total, item.size(problems)),
+            "timestamps" => set(&mut said.log_timestamps, item.boolean(problems)),
+            _ => item.unknown(problems, &LOG, &["format"]),
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! What the layers say of a service, one written over the other: the environment, the defaults of
+//! `mcp-init.json`, the service's own file. Where none says anything, the built-in value stands here.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::plan::{HealthCheck, Log, LogMode, Program, Readiness, Restart, RestartPolicy, Service, Stop};
+
+/// What is said so far; `None` where nothing is.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Said {
+    /// See [`Service`].
+    pub(super) name: Option<Box<str>>,
+    /// See [`Service`].
+    pub(super) enabled: Option<bool>,
+    /// See [`Service`]; layers add to each other.
+    pub(super) env: BTreeMap<Box<str>, Box<str>>,
+    /// See [`Service`].
+    pub(super) working_directory: Option<PathBuf>,
+    /// See [`Service`].
+    pub(super) channel: Option<bool>,
+    /// See [`Service`].
+    pub(super) readiness: Option<Readiness>,
+    /// See [`Service`].
+    pub(super) ready_timeout: Option<Duration>,
+    /// See [`Service`].
+    pub(super) restart: Option<Restart>,
+    /// See [`RestartPolicy`].
+    pub(super) max_retries: Option<Retries>,
+    /// See [`RestartPolicy`].
+    pub(super) retry_delay: Option<Duration>,
+    /// See [`RestartPolicy`].
+    pub(super) backoff_multiplier: Option<f64>,
+    /// See [`RestartPolicy`].
+    pub(super) max_retry_delay: Option<Duration>,
+    /// See [`RestartPolicy`].
+    pub(super) jitter: Option<f64>,
+    /// See [`RestartPolicy`].
+    pub(super) reset_after: Option<Duration>,
+    /// See [`Stop`].
+    pub(super) stop_signal: Option<i32>,
+    /// See [`Stop`].
+    pub(super) stop_timeout: Option<Duration>,
+    /// Whether health is asked for.
+    pub(super) health_checked: Option<bool>,
+    /// See [`HealthCheck`].
+    pub(super) health_interval: Option<Duration>,
+    /// See [`HealthCheck`].
+    pub(super) health_timeout: Option<Duration>,
+    /// See [`HealthCheck`].
+    pub(super) health_retries: Option<u32>,
+    /// See [`HealthCheck`].
+    pub(super) health_start_period: Option<Duration>,
+    /// See [`Log`].
+    pub(super) log_mode: Option<LogMode>,
+    /// See [`Log`].
+    pub(super) log_max_size: Option<u64>,
+    /// See [`Log`].
+    pub(super) log_max_files: Option<u32>,
+    /// See [`Log`].
+    pub(super) log_max_total: Option<u64>,
+    /// See [`Log`].
+    pub(super) log_timestamps: Option<bool>,
+}
+
+/// Restarts in a row before a service is given up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Retries {
+    /// So many.
+    AtMost(u32),
+    /// Without end.
+    Unlimited,
+}
+
+/// Writes `value` over `place` if there is one.
+pub(super) fn set<T>(place: &mut Option<T>, value: Option<T>) {
+    if value.is_some() {
+        *place = value;
+    }
+}
+
+/// A duration of whole seconds.
+const fn seconds(count: u64) -> Duration {
+    Duration::from_secs(count)
+}
+
+impl Said {
+    /// The service, with every gap filled in. `folder` is the one of its file.
+    pub(super) fn complete(self, id: &str, program: Program, folder: &Path, shown: String) -> Service {
+        let server = matches!(program, Program::Server(_));
+        let readiness =
+            self.readiness.unwrap_or(if server { Readiness::Channel } else { Readiness::Started });
+        let health_check = self.health_checked.unwrap_or(server).then(|| self.health_check());
+        let channel =
+            server || self.channel == Some(true) || readiness == Readiness::Channel || health_check.is_some();
+        Service {
+            id: id.into(),
+            enabled: self.enabled.unwrap_or(true),
+            program,
+            channel,
+            readiness,
+            ready_timeout: self.ready_timeout.unwrap_or(seconds(30)),
+            restart: self.restart.unwrap_or(Restart::Always),
+            restart_policy: self.restart_policy(),
+            stop: Stop {
+                signal: self.stop_signal.unwrap_or(libc::SIGTERM),
+                timeout: self.stop_timeout.unwrap_or(seconds(5)),
+            },
+            health_check,
+            log: self.log(),
+            name: self.name,
+            env: self.env,
+            working_directory: self.working_directory.unwrap_or_else(|| folder.to_path_buf()),
+            shown: shown.into(),
+        }
+    }
+
+    /// How it is started again.
+    fn restart_policy(&self) -> RestartPolicy {
+        RestartPolicy {
+            max_retries: match self.max_retries.unwrap_or(Retries::AtMost(5)) {
+                Retries::AtMost(count) => Some(count),
+                Retries::Unlimited => None,
+            },
+            retry_delay: self.retry_delay.unwrap_or(seconds(1)),
+            backoff_multiplier: self.backoff_multiplier.unwrap_or(2.0),
+            max_retry_delay: self.max_retry_delay.unwrap_or(seconds(30)),
+            jitter: self.jitter.unwrap_or(0.1),
+            reset_after: self.reset_after.unwrap_or(seconds(60)),
+        }
+    }
+
+    /// How its health is known, if it is asked for.
+    fn health_check(&self) -> HealthCheck {
+        HealthCheck {
+            interval: self.health_interval.unwrap_or(seconds(30)),
+            timeout: self.health_timeout.unwrap_or(seconds(5)),
+            retries: self.health_retries.unwrap_or(3),
+            start_period: self.health_start_period.unwrap_or_default(),
+        }
+    }
+
+    /// What becomes of its output. The bound on all files is what they come to unless it is said, and no
+    /// single file is larger than that bound.
+    fn log(&self) -> Log {
+        let max_size = self.log_max_size.unwrap_or(10 * 1024 * 1024);
+        let max_files = self.log_max_files.unwrap_or(5);
+        let max_total =
+            self.log_max_total.unwrap_or_else(|| max_size.saturating_mul(u64::from(max_files.max(1))));
+        Log {
+            mode: self.log_mode.unwrap_or(LogMode::File),
+            max_size: max_size.min(max_total),
+            max_files,
+            max_total,
+            timestamps: self.log_timestamps.unwrap_or(true),
+        }
+    }
+}

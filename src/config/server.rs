@@ -1,0 +1,299 @@
+//! `mcpConfig`: what an MCP server serves, checked, and as its runner is told of it.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use serde::Serialize;
+use serde_json::value::{RawValue, to_raw_value};
+
+use super::document::{can_read, reason};
+use super::error::Problems;
+use super::item::{Choice, Item};
+use super::json::Kind;
+use super::plan::{Server, Transport};
+use super::said::set;
+
+/// Keys of `mcpConfig`.
+pub(super) const KEYS: [&str; 9] = [
+    "transport",
+    "port",
+    "host",
+    "endpoint",
+    "openApiData",
+    "baseUrl",
+    "authConfig",
+    "customHeaders",
+    "debugHeaders",
+];
+
+/// Keys of `mcpConfig` that a later version brings.
+const LATER: [&str; 3] = ["command", "args", "tools"];
+
+/// Values of `transport`.
+const TRANSPORT: Choice<Transport> = Choice {
+    known: &[("streamable", Transport::Streamable), ("stdio", Transport::Stdio)],
+    later: &["sse", "websocket"],
+};
+
+/// Values of `authConfig.type`: its keys.
+const AUTH_TYPE: Choice<&[&str]> = Choice {
+    known: &[
+        ("bearer", &["token"]),
+        ("basic", &["username", "password"]),
+        ("apiKey", &["in", "name", "value"]),
+    ],
+    later: &["oauth2"],
+};
+
+/// Values of `authConfig.in`.
+const KEY_PLACE: Choice<&str> =
+    Choice { known: &[("header", "header"), ("query", "query"), ("cookie", "cookie")], later: &[] };
+
+/// Most headers a person gives.
+const HEADERS_MAX: usize = 100;
+
+/// Longest credential or header value, in characters.
+const VALUE_CHARS_MAX: usize = 16 * 1024;
+
+/// What a runner's file holds.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct RunnerFile<'a> {
+    /// The service's id.
+    server_id: &'a str,
+    /// Words for people.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    server_name: Option<&'a str>,
+    /// What is served.
+    mcp_config: McpConfig<'a>,
+}
+
+/// `mcpConfig`, checked.
+#[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct McpConfig<'a> {
+    /// `streamable` unless said.
+    transport: Option<Transport>,
+    /// TCP port; a streamable server has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    port: Option<u16>,
+    /// `127.0.0.1` unless said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    host: Option<&'a str>,
+    /// `/mcp` unless said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    endpoint: Option<&'a str>,
+    /// The document itself, or a string: an absolute path or a URL.
+    open_api_data: Option<Box<RawValue>>,
+    /// Where calls go.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    base_url: Option<&'a str>,
+    /// Its strings by their keys.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    auth_config: Option<BTreeMap<&'a str, &'a str>>,
+    /// For every upstream request.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    custom_headers: BTreeMap<&'a str, &'a str>,
+    /// See the runner.
+    debug_headers: Option<bool>,
+}
+
+/// Where a server listens; two of them cannot share it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Address {
+    /// `127.0.0.1` for `localhost`.
+    host: String,
+    /// TCP.
+    port: u16,
+}
+
+impl std::fmt::Display for Address {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{}", self.host, self.port)
+    }
+}
+
+impl<'a> McpConfig<'a> {
+    /// Reads `mcpConfig`.
+    pub(super) fn read(item: &Item<'a>, problems: &mut Problems) -> Self {
+        let mut config = Self::default();
+        for item in item.members(problems) {
+            config.read_key(&item, problems);
+        }
+        let transport = *config.transport.get_or_insert(Transport::Streamable);
+        config.debug_headers.get_or_insert(false);
+        if transport == Transport::Streamable {
+            config.host.get_or_insert("127.0.0.1");
+            config.endpoint.get_or_insert("/mcp");
+        }
+        if matches!(item.node.kind, Kind::Object(_)) {
+            if item.get("openApiData").is_none() {
+                item.wrong(problems, "has no openApiData: the document to serve");
+            }
+            if transport == Transport::Streamable && item.get("port").is_none() {
+                item.wrong(problems, "has no port: the streamable transport needs one");
+            }
+        }
+        config
+    }
+
+    /// Reads one of its keys.
+    fn read_key(&mut self, item: &Item<'a>, problems: &mut Problems) {
+        match item.key {
+            "transport" => set(&mut self.transport, item.choice(problems, &TRANSPORT)),
+            "port" => {
+                let port = item.whole(problems, 1..=65535, "a port from 1 to 65535");
+                set(&mut self.port, port.and_then(|port| u16::try_from(port).ok()));
+            }
+            "host" => {
+                let wanted = "an address of this host alone: \"127.0.0.1\", \"::1\" or \"localhost\"";
+                set(&mut self.host, item.matching(problems, wanted, is_loopback));
+            }
+            "endpoint" => {
+                let wanted = "a path that begins with \"/\"";
+                set(&mut self.endpoint, item.matching(problems, wanted, is_endpoint));
+            }
+            "openApiData" => set(&mut self.open_api_data, document(item, problems)),
+            "baseUrl" => {
+                let wanted = "\"mock\" or an http or https URL";
+                let good = |text: &str| text == "mock" || is_url(text);
+                set(&mut self.base_url, item.matching(problems, wanted, good));
+            }
+            "authConfig" => set(&mut self.auth_config, auth(item, problems)),
+            "customHeaders" => self.custom_headers = headers(item, problems),
+            "debugHeaders" => set(&mut self.debug_headers, item.boolean(problems)),
+            _ => item.unknown(problems, &KEYS, &LATER),
+        }
+    }
+
+    /// Where it listens, if it does.
+    pub(super) fn address(&self) -> Option<Address> {
+        if self.transport != Some(Transport::Streamable) {
+            return None;
+        }
+        let host = self.host.map(|host| if host == "localhost" { "127.0.0.1" } else { host })?;
+        Some(Address { host: bracketed(host), port: self.port? })
+    }
+
+    /// The server as the plan has it; `None` if something is missing, which is told then.
+    pub(super) fn server(self, id: &str, name: Option<&str>) -> Option<Server> {
+        let transport = self.transport?;
+        let endpoint = match transport {
+            Transport::Streamable => {
+                Some(format!("http://{}:{}{}", bracketed(self.host?), self.port?, self.endpoint?))
+            }
+            Transport::Stdio => None,
+        };
+        let file = RunnerFile { server_id: id, server_name: name, mcp_config: self };
+        let config = serde_json::to_string(&file).ok()?;
+        Some(Server { transport, endpoint: endpoint.map(Into::into), config: config.into() })
+    }
+}
+
+/// A host as it stands in a URL.
+fn bracketed(host: &str) -> String {
+    if host.contains(':') { format!("[{host}]") } else { host.to_owned() }
+}
+
+/// Whether only this host reaches an address. Names but one would need DNS.
+fn is_loopback(host: &str) -> bool {
+    match host.parse::<IpAddr>() {
+        Ok(IpAddr::V4(address)) => address.is_loopback(),
+        // One spelling is enough, and a pattern can say it.
+        Ok(IpAddr::V6(_)) => host == "::1",
+        Err(_) => host == "localhost",
+    }
+}
+
+/// Whether a text is a path for an endpoint.
+fn is_endpoint(path: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte);
+    path.starts_with('/') && path.len() <= 256 && path.bytes().all(plain)
+}
+
+/// Whether a text is a URL that an HTTP client takes.
+fn is_url(text: &str) -> bool {
+    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://")).unwrap_or_default();
+    let starts_well = rest.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '[');
+    starts_well && text.len() <= 2048 && rest.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+/// Whether a text is a token of HTTP: the name of a header or cookie.
+fn is_token(text: &str) -> bool {
+    let good = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+.^_`|~-".contains(&byte);
+    !text.is_empty() && text.len() <= 256 && text.bytes().all(good)
+}
+
+/// `openApiData`: a document, a URL or the path of a file that can be read.
+fn document(item: &Item<'_>, problems: &mut Problems) -> Option<Box<RawValue>> {
+    if let Kind::Opaque(range) = &item.node.kind {
+        let text = item.page.text.get(range.clone()).unwrap_or_default();
+        return RawValue::from_string(text.to_owned()).ok();
+    }
+    let text = item.matching(problems, "an object, a path or a URL", |text| {
+        !text.is_empty() && !text.chars().any(|c| c < ' ' || c == '\u{7f}')
+    })?;
+    if text.starts_with("http://") || text.starts_with("https://") {
+        return item
+            .matching(problems, "an http or https URL", is_url)
+            .and_then(|url| to_raw_value(url).ok());
+    }
+    let path = item.path(problems)?;
+    if let Err(error) = can_read(&path) {
+        item.wrong(problems, &format!("cannot read the document: {}", reason(&error)));
+        return None;
+    }
+    path.to_str().and_then(|path| to_raw_value(path).ok())
+}
+
+/// `authConfig`
+fn auth<'a>(item: &Item<'a>, problems: &mut Problems) -> Option<BTreeMap<&'a str, &'a str>> {
+    let members = item.members(problems);
+    if !matches!(item.node.kind, Kind::Object(_)) {
+        return None;
+    }
+    let Some(kind) = item.get("type") else {
+        item.wrong(problems, "has no type: \"bearer\" or \"basic\" or \"apiKey\"");
+        return None;
+    };
+    let keys = kind.choice(problems, &AUTH_TYPE)?;
+    for key in keys.iter().filter(|key| item.get(key).is_none()) {
+        item.wrong(problems, &format!("has no {key}, which its type needs"));
+    }
+    let query = item.get("in").is_some_and(|place| place.node.text() == Some("query"));
+    let mut auth = BTreeMap::new();
+    for item in members {
+        let value = match item.key {
+            "type" => item.text(problems),
+            key if !keys.contains(&key) => {
+                let names: Vec<_> = keys.iter().copied().chain(["type"]).collect();
+                item.unknown(problems, &names, &[]);
+                None
+            }
+            "in" => item.choice(problems, &KEY_PLACE),
+            "name" if !query => item.matching(problems, "the name of a header or cookie", is_token),
+            "password" => item.line(problems, 0..=VALUE_CHARS_MAX),
+            _ => item.line(problems, 1..=VALUE_CHARS_MAX),
+        };
+        auth.extend(value.map(|value| (item.key, value)));
+    }
+    Some(auth)
+}
+
+/// `customHeaders`
+fn headers<'a>(item: &Item<'a>, problems: &mut Problems) -> BTreeMap<&'a str, &'a str> {
+    let members = item.members(problems);
+    if members.len() > HEADERS_MAX {
+        item.wrong(problems, &format!("has more than {HEADERS_MAX} headers"));
+        return BTreeMap::new();
+    }
+    let mut headers = BTreeMap::new();
+    for header in members {
+        if !is_token(header.key) {
+            header.wrong_key(problems, "is not the name of a header");
+        } else if let Some(value) = header.line(problems, 0..=VALUE_CHARS_MAX) {
+            headers.insert(header.key, value);
+        }
+    }
+    headers
+}

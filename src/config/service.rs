@@ -1,0 +1,294 @@
+//! One file of `services.d`: what it runs, and the rest of it over the defaults.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use super::document::{Document, reason};
+use super::environment::Environment;
+use super::error::{Place, Problems};
+use super::item::Item;
+use super::json::Kind;
+use super::keys::{self, Seen};
+use super::plan::{Program, Server, Service};
+use super::said::Said;
+use super::server::{self, Address, McpConfig};
+use super::shown::shown;
+
+/// The keys of a service that are no defaults.
+pub(super) const KEYS: [&str; 8] =
+    ["$schema", "serverId", "serverName", "mcpConfig", "configFile", "command", "scriptPath", "args"];
+
+/// Keys of which a service has exactly one.
+const PROGRAMS: [&str; 4] = ["mcpConfig", "configFile", "command", "scriptPath"];
+
+/// Most arguments of a program.
+const ARGUMENTS_MAX: usize = 1024;
+
+/// Longest `serverName`, in characters.
+const NAME_CHARS_MAX: usize = 256;
+
+/// A service and what must be unlike that of every other.
+#[derive(Debug)]
+pub(super) struct Written {
+    /// The service.
+    pub(super) service: Service,
+    /// Where its id is written.
+    pub(super) id_at: Place,
+    /// Where it listens, and where that is written.
+    pub(super) address: Option<(Address, Place)>,
+}
+
+/// A server with the same.
+type Served = (Server, Option<(Address, Place)>);
+
+/// Reads a service; `None` if anything is wrong with it, which is told.
+pub(super) fn read(
+    path: &Path,
+    defaults: &Said,
+    environment: &Environment,
+    problems: &mut Problems,
+) -> Option<Written> {
+    read_document(Document::read(path, problems)?, defaults, environment, problems)
+}
+
+/// The same for a file that is read already.
+pub(super) fn read_document(
+    mut document: Document,
+    defaults: &Said,
+    environment: &Environment,
+    problems: &mut Problems,
+) -> Option<Written> {
+    let before = problems.count();
+    let shown = shown(document.node());
+    document.settle(environment, problems);
+    let root = document.root();
+    let mut said = defaults.clone();
+    read_keys(&mut said, &root, problems);
+    let id_item = root.get("serverId");
+    let id = id(&root, id_item.as_ref(), problems);
+    said.name = root.get("serverName").and_then(|item| name(&item, problems));
+    let (program, address) = program(&root, &id, &mut said, environment, problems)?;
+    let id_at = root.page.place(id_item.map_or(root.node.at, |item| item.node.at));
+    let service = said.complete(&id, program, &root.page.folder, shown);
+    (problems.count() == before).then_some(Written { service, id_at, address })
+}
+
+/// Reads all keys but those of [`KEYS`].
+fn read_keys(said: &mut Said, root: &Item<'_>, problems: &mut Problems) {
+    let mut seen = Seen::default();
+    let mut health = false;
+    for item in root.members(problems) {
+        health |= item.key.starts_with("healthCheck");
+        if item.key == "$schema" {
+            item.text(problems);
+        } else if !KEYS.contains(&item.key) && !keys::read(said, &item, &mut seen, problems) {
+            unknown(&item, problems);
+        }
+    }
+    // Whoever says how often means that it is.
+    if health && said.health_checked.is_none() {
+        said.health_checked = Some(true);
+    }
+}
+
+/// Tells of a key that a service does not have.
+fn unknown(item: &Item<'_>, problems: &mut Problems) {
+    let objects: [(&str, &[&str]); 5] = [
+        ("mcpConfig", &server::KEYS),
+        ("restartPolicy", &keys::RESTART_POLICY),
+        ("healthCheck", &keys::HEALTH_CHECK),
+        ("stop", &keys::STOP),
+        ("log", &keys::LOG),
+    ];
+    let home =
+        objects.iter().find(|(_, names)| names.contains(&item.key) && !keys::LATER.contains(&item.key));
+    if let Some((object, _)) = home {
+        let problem = item.error(item.key_at, "is not a key that is known here");
+        return problems.push(problem.or(Some(&format!("{object}.{}", item.key))));
+    }
+    let names: Vec<_> = KEYS.into_iter().chain(keys::KEYS).collect();
+    item.unknown(problems, &names, &keys::LATER);
+}
+
+/// The service's id: said, or the stem of its file's name.
+fn id(root: &Item<'_>, item: Option<&Item<'_>>, problems: &mut Problems) -> String {
+    let wanted = "1 to 64 of A-Z a-z 0-9 . _ - without a dot in front";
+    if let Some(item) = item {
+        return item.matching(problems, wanted, is_id).unwrap_or_default().to_owned();
+    }
+    let stem = root.page.path.file_stem().unwrap_or_default().to_string_lossy();
+    if is_id(&stem) {
+        return stem.into_owned();
+    }
+    let problem = format!("is missing, and the file's own name is no id: {wanted}");
+    problems.push(root.page.error(root.node.at, "serverId", &problem));
+    String::new()
+}
+
+/// Whether a text is an id. The supervisor's own log lies beside the folders of the services.
+fn is_id(text: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    (1..=64).contains(&text.len())
+        && text.bytes().all(plain)
+        && !text.starts_with('.')
+        && !text.starts_with("mcp-init.log")
+}
+
+/// `serverName`
+fn name(item: &Item<'_>, problems: &mut Problems) -> Option<Box<str>> {
+    item.line(problems, 1..=NAME_CHARS_MAX).map(Into::into)
+}
+
+/// What the service runs, and where that listens.
+fn program(
+    root: &Item<'_>,
+    id: &str,
+    said: &mut Said,
+    environment: &Environment,
+    problems: &mut Problems,
+) -> Option<(Program, Option<(Address, Place)>)> {
+    let items: Vec<_> = PROGRAMS.iter().filter_map(|key| root.get(key)).collect();
+    let (first, others) = items.split_first().or_else(|| {
+        if matches!(root.node.kind, Kind::Object(_)) {
+            root.wrong(problems, &format!("has nothing to run: one of {}", PROGRAMS.join(", ")));
+        }
+        None
+    })?;
+    for other in others {
+        other.wrong_key(problems, &format!("contradicts {}: a service runs one thing", first.field));
+    }
+    let args = root.get("args");
+    let takes_args = first.key == "scriptPath" || matches!(first.node.kind, Kind::Text { .. } | Kind::Void);
+    if let Some(args) = args.as_ref().filter(|_| !takes_args || first.key == "configFile") {
+        args.wrong_key(problems, "goes with scriptPath, or with a command that is one string");
+    }
+    match first.key {
+        "mcpConfig" => {
+            let config = McpConfig::read(first, problems);
+            served(config, first, id, said.name.as_deref()).map(|(server, at)| (Program::Server(server), at))
+        }
+        "configFile" => {
+            config_file(first, id, said, environment, problems).map(|(s, at)| (Program::Server(s), at))
+        }
+        "command" => Some((Program::Command(command(first, args.as_ref(), problems)?), None)),
+        _ => Some((Program::Command(script(first, args.as_ref(), problems)?), None)),
+    }
+}
+
+/// A server and where it listens.
+fn served(config: McpConfig<'_>, item: &Item<'_>, id: &str, name: Option<&str>) -> Option<Served> {
+    let port_at = item.get("port").map_or(item.node.at, |port| port.node.at);
+    let address = config.address().map(|address| (address, item.page.place(port_at)));
+    Some((config.server(id, name)?, address))
+}
+
+/// `configFile`: an `mcpConfig` in a file of its own, or a runner's whole config file.
+fn config_file(
+    item: &Item<'_>,
+    id: &str,
+    said: &mut Said,
+    environment: &Environment,
+    problems: &mut Problems,
+) -> Option<Served> {
+    let mut document = Document::read(&item.path(problems)?, problems)?;
+    document.settle(environment, problems);
+    let root = document.root();
+    let Some(config) = root.get("mcpConfig") else {
+        let config = McpConfig::read(&root, problems);
+        return served(config, &root, id, said.name.as_deref());
+    };
+    for item in root.members(problems) {
+        match item.key {
+            "mcpConfig" => {}
+            "$schema" => drop(item.text(problems)),
+            "serverId" => {
+                let wanted = format!("\"{id}\", as the service that names this file");
+                item.matching(problems, &wanted, |text| text == id);
+            }
+            "serverName" => said.name = said.name.take().or_else(|| name(&item, problems)),
+            _ => item.unknown(problems, &["$schema", "serverId", "serverName", "mcpConfig"], &[]),
+        }
+    }
+    served(McpConfig::read(&config, problems), &config, id, said.name.as_deref())
+}
+
+/// `command` with `args`, or a `command` that is all of it.
+fn command(item: &Item<'_>, args: Option<&Item<'_>>, problems: &mut Problems) -> Option<Vec<Box<str>>> {
+    if !matches!(item.node.kind, Kind::List(_)) {
+        let mut words = vec![program_name(item, problems)?];
+        words.extend(arguments(args, problems)?);
+        return Some(words);
+    }
+    let items = item.items(problems, ARGUMENTS_MAX)?;
+    let Some((first, rest)) = items.split_first() else {
+        item.wrong(problems, "is empty: its first value is the program");
+        return None;
+    };
+    let mut words = vec![program_name(first, problems)?];
+    for item in rest {
+        words.push(item.argument(problems)?.into());
+    }
+    Some(words)
+}
+
+/// A program: a path if it has a slash, else a name for `PATH`.
+fn program_name(item: &Item<'_>, problems: &mut Problems) -> Option<Box<str>> {
+    let good = |text: &str| !text.is_empty() && !text.contains('\0');
+    let text = item.matching(problems, "a program: a path, or a name", good)?;
+    if text.contains('/') { absolute(item, problems) } else { Some(text.into()) }
+}
+
+/// `args`
+fn arguments(item: Option<&Item<'_>>, problems: &mut Problems) -> Option<Vec<Box<str>>> {
+    let Some(item) = item else { return Some(Vec::new()) };
+    let items = item.items(problems, ARGUMENTS_MAX)?;
+    items.iter().map(|item| item.argument(problems).map(Into::into)).collect()
+}
+
+/// `scriptPath`: run as it is if it may be, else by the interpreter that its name tells.
+fn script(item: &Item<'_>, args: Option<&Item<'_>>, problems: &mut Problems) -> Option<Vec<Box<str>>> {
+    let args = arguments(args, problems);
+    let script = absolute(item, problems)?;
+    let about = match fs::metadata(&*script) {
+        Ok(about) if about.is_file() => about,
+        Ok(_) => {
+            item.wrong(problems, "cannot run it: it is not a regular file");
+            return None;
+        }
+        Err(error) => {
+            item.wrong(problems, &format!("cannot run it: {}", reason(&error)));
+            return None;
+        }
+    };
+    let mut words = Vec::new();
+    if about.permissions().mode() & 0o111 == 0 {
+        let ending = Path::new(&*script).extension().and_then(|ending| ending.to_str());
+        let interpreter = match ending {
+            Some("js" | "mjs" | "cjs") => "node",
+            Some("py") => "python3",
+            Some("sh") => "sh",
+            _ => {
+                item.wrong(
+                    problems,
+                    "cannot run it: it is not executable, nor is it .js, .mjs, .cjs, .py or .sh",
+                );
+                return None;
+            }
+        };
+        words.push(interpreter.into());
+    }
+    words.push(script);
+    words.extend(args?);
+    Some(words)
+}
+
+/// A path as text, made absolute.
+fn absolute(item: &Item<'_>, problems: &mut Problems) -> Option<Box<str>> {
+    let path = item.path(problems)?;
+    let text = path.to_str();
+    if text.is_none() {
+        item.wrong(problems, "leads through a folder whose name is not UTF-8");
+    }
+    text.map(Into::into)
+}

@@ -1,0 +1,18 @@
+// Lists the tools of a server and calls one, with @modelcontextprotocol/sdk 1.x.
+// Its argument is JSON: {"url"} or {"command"}, then {"tool", "arguments"}; it prints {tools, result}.
+
+import { Client } from '@modelcontextprotocol/sdk/client/index.js';
+import { StdioClientTransport } from '@modelcontextprotocol/sdk/client/stdio.js';
+import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
+
+const asked = JSON.parse(process.argv[2]);
+const transport = asked.url
+  ? new StreamableHTTPClientTransport(new URL(asked.url))
+  : new StdioClientTransport({ command: asked.command[0], args: asked.command.slice(1) });
+const client = new Client({ name: 'test', version: '1' });
+await client.connect(transport);
+const { tools } = await client.listTools();
+const result = await client.callTool({ name: asked.tool, arguments: asked.arguments });
+await client.ping();
+await client.close();
+console.log(JSON.stringify({ tools, result }));

@@ -1,0 +1,35 @@
+//! The supervisor as a user meets it: the real program, real processes, its own command line. Each module is
+//! one kind of promise; what they share is in `tests/support`.
+
+#![allow(
+    dead_code,
+    clippy::missing_docs_in_private_items,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::arithmetic_side_effects,
+    clippy::disallowed_methods,
+    clippy::print_stderr,
+    clippy::as_conversions,
+    clippy::format_push_string,
+    let_underscore_drop,
+    unreachable_pub,
+    reason = "tests: a panic is how they speak, and they sleep between two looks"
+)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod channel;
+mod crash;
+mod files;
+mod hostile;
+mod logs;
+mod node;
+mod orders;
+mod pid1;
+mod reload;
+mod spawn;
+mod stop;
