@@ -11,3 +11,8 @@ mod life;
 mod scribe;
 mod supervisor;
 mod sys;
+
+/// The program; `arguments` are without its name.
+pub fn main(arguments: &[std::ffi::OsString]) -> std::process::ExitCode {
+    cli::main(arguments)
+}

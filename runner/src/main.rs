@@ -1,7 +1,143 @@
-//! `mcp-runner`: one process that turns one OpenAPI document into one MCP server. It works with no
-//! supervisor at all.
+//! `mcp-runner`: one process that turns one `OpenAPI` document into one MCP server. It works with no
+//! supervisor at all. Here the parts are put together, in the order in which a start can fail.
 
+mod channel;
+mod client;
 mod config;
+mod failure;
+mod flags;
+mod memory;
+mod nearest;
+mod openapi;
+mod serve;
 mod tools;
+mod upstream;
+mod vitals;
 
-fn main() {}
+use std::io::Write;
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use mcp_init::channel::FromService;
+
+use channel::Channel;
+use config::{RunnerConfig, Transport};
+use failure::Failure;
+use flags::Asked;
+use serve::{Bound, Handler, Stop};
+use tools::{Catalogue, CompileOptions};
+use upstream::Upstream;
+use vitals::Vitals;
+
+/// The way in, and the one place that says how it ended.
+fn main() -> ExitCode {
+    memory::settle();
+    let mut channel = Channel::inherit();
+    let mut server_id = Box::default();
+    let Err(failure) = run(&mut channel, &mut server_id) else {
+        return ExitCode::SUCCESS;
+    };
+    say(&failure.to_string());
+    channel.tell_error(&server_id, &failure.to_string());
+    ExitCode::from(failure.code())
+}
+
+/// Reads what was asked for and does it. `server_id` is filled in as soon as it is known, for what may fail
+/// after.
+fn run(channel: &mut Channel, server_id: &mut Box<str>) -> Result<(), Failure> {
+    let arguments = std::env::args_os().skip(1).map(|argument| argument.to_string_lossy().into_owned());
+    let flags = match flags::parse(arguments)? {
+        Asked::Help => return print(&flags::help()),
+        Asked::Version => return print(concat!("mcp-runner ", env!("CARGO_PKG_VERSION"), "\n")),
+        Asked::Serve(flags) => flags,
+    };
+    if let Some(id) = flags.top.get("serverId").and_then(serde_json::Value::as_str) {
+        *server_id = id.into();
+    }
+    let config = config::read(flags)?;
+    server_id.clone_from(&config.server_id);
+    // One thread does all the work. The few others that names and terminals may need are small and short-lived.
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(4)
+        .thread_stack_size(256 * 1024)
+        .thread_keep_alive(Duration::from_secs(1))
+        .build()
+        .map_err(|error| Failure::start(format!("cannot start: {error}")))?;
+    let served = runtime.block_on(serve(config, channel));
+    // Nothing that still waits (for a terminal, for a name) may hold up the end.
+    runtime.shutdown_background();
+    served
+}
+
+/// From the document to the end of the last request.
+async fn serve(config: RunnerConfig, channel: &mut Channel) -> Result<(), Failure> {
+    let mut stop = Stop::on_signals().map_err(|error| Failure::start(format!("cannot start: {error}")))?;
+    let vitals = Arc::new(Vitals::new());
+    let handler = tokio::select! {
+        handler = build(&config, Arc::clone(&vitals)) => handler?,
+        () = stop.requested() => return Ok(()),
+    };
+    let bound = match config.transport {
+        Transport::Streamable => Some(bind(&config)?),
+        Transport::Stdio => None,
+    };
+    let url = bound.as_ref().map(|bound| format!("http://{}{}", bound.address, config.endpoint));
+    channel.tell(&FromService::ServerStarted {
+        server_id: config.server_id.clone(),
+        port: bound.as_ref().map(|bound| bound.address.port()),
+        transport: Some(config.transport.name().into()),
+        endpoint: url.as_deref().map(Into::into),
+    });
+    say(&format!("serving {} tools at {}", handler.tools(), url.as_deref().unwrap_or("stdin and stdout")));
+    tokio::spawn(std::mem::take(channel).answer(config.server_id, vitals));
+    match bound {
+        Some(bound) => {
+            bound.serve(handler, &config.endpoint, stop).await;
+            Ok(())
+        }
+        None => serve::serve_stdio(handler, stop)
+            .await
+            .map_err(|error| Failure::start(format!("cannot use stdin and stdout: {error}"))),
+    }
+}
+
+/// Makes tools of the document, which is gone when this returns.
+async fn build(config: &RunnerConfig, vitals: Arc<Vitals>) -> Result<Handler, Failure> {
+    let (source, auth, headers) = (&config.document, config.auth.as_ref(), &config.custom_headers);
+    // The cheap checks come first: a large document takes a while.
+    let upstream = Upstream::new(auth, headers, config.debug_headers).map_err(Failure::start)?;
+    let base_url = config.base_url.as_deref();
+    let options = CompileOptions::new(source, base_url, auth, headers).map_err(Failure::start)?;
+    let document = openapi::load(source, &config.origin).await.map_err(Failure::start)?;
+    let (catalogue, skipped) = Catalogue::compile(document, &options).map_err(Failure::start)?;
+    memory::trim();
+    for operation in &skipped {
+        say(&format!("skipped {operation}"));
+    }
+    let name = if config.server_id.is_empty() { env!("CARGO_PKG_NAME") } else { &config.server_id };
+    Ok(Handler::new(name, config.server_name.as_deref(), Arc::new(catalogue), upstream, vitals))
+}
+
+/// Takes the configured address; from then on the kernel accepts.
+fn bind(config: &RunnerConfig) -> Result<Bound, Failure> {
+    Bound::new(config.host, config.port).map_err(|error| {
+        let address = SocketAddr::new(config.host, config.port);
+        Failure::start(format!("cannot listen on {address}: {error}"))
+    })
+}
+
+/// One line for whoever reads stderr. Nobody may be there, which is no reason to end.
+fn say(text: &str) {
+    let line = format!("mcp-runner: {}\n", text.replace(['\n', '\r'], " "));
+    drop(std::io::stderr().write_all(line.as_bytes()));
+}
+
+/// What `--help` and `--version` print: the only thing but protocol that stdout ever sees.
+fn print(text: &str) -> Result<(), Failure> {
+    let mut stdout = std::io::stdout();
+    let written = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+    written.map_err(|error| Failure::start(format!("cannot write: {error}")))
+}

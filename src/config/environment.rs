@@ -31,7 +31,7 @@ pub(super) struct Folders {
 
 impl Environment {
     /// A variable's value; an empty one counts as not set.
-    pub(super) fn get(&self, name: &str) -> Option<&OsStr> {
+    pub(crate) fn get(&self, name: &str) -> Option<&OsStr> {
         self.variables.get(OsStr::new(name)).map(OsString::as_os_str).filter(|value| !value.is_empty())
     }
 

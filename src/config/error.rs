@@ -115,7 +115,7 @@ fn one_line(text: &str) -> String {
 }
 
 /// The name that `word` most likely stands for, if one is near.
-pub(super) fn nearest<'n>(word: &str, names: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
+pub(crate) fn nearest<'n>(word: &str, names: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
     let length = word.chars().count();
     if length > WORD_CHARS_MAX {
         return None;

@@ -9,7 +9,7 @@ use super::document::{Document, reason};
 use super::environment::Environment;
 use super::error::{ConfigError, Problems};
 use super::item::Item;
-use super::plan::Plan;
+use super::plan::{Plan, Settings};
 use super::said::Said;
 use super::service::{self, Written};
 use super::settings::{self, SettingsSaid};
@@ -24,14 +24,8 @@ const SERVICES_MAX: usize = 4096;
 pub(crate) fn load(dir: &Path, environment: &Environment) -> Result<Plan, Vec<ConfigError>> {
     let mut problems = Problems::default();
     let mut said = Said::default();
-    let mut settings = SettingsSaid::default();
     let dir = environment.current_dir.join(dir);
-    settings::read_environment(&mut settings, &mut said, environment, &mut problems);
-    let file = dir.join(settings::FILE);
-    let missing = fs::symlink_metadata(&file).is_err_and(|error| error.kind() == ErrorKind::NotFound);
-    if !missing && let Some(document) = Document::read(&file, &mut problems) {
-        settings::read_document(&mut settings, &mut said, document, environment, &mut problems);
-    }
+    let settings = read_settings(&dir, &mut said, environment, &mut problems);
     let mut written = Vec::new();
     for file in service_files(&dir.join(SERVICES), &mut problems) {
         written.extend(service::read(&file, &said, environment, &mut problems));
@@ -40,6 +34,31 @@ pub(crate) fn load(dir: &Path, environment: &Environment) -> Result<Plan, Vec<Co
     let mut services: Vec<_> = written.into_iter().map(|written| written.service).collect();
     services.sort_by(|one, other| one.id.cmp(&other.id));
     problems.or(Plan { settings: settings.complete(environment), services })
+}
+
+/// Reads the settings alone, for those who want to know where things are.
+pub(crate) fn settings(dir: &Path, environment: &Environment) -> Result<Settings, Vec<ConfigError>> {
+    let mut problems = Problems::default();
+    let dir = environment.current_dir.join(dir);
+    let settings = read_settings(&dir, &mut Said::default(), environment, &mut problems);
+    problems.or(settings.complete(environment))
+}
+
+/// What the environment and `mcp-init.json`, if there is one, say of the settings and of all services.
+fn read_settings(
+    dir: &Path,
+    said: &mut Said,
+    environment: &Environment,
+    problems: &mut Problems,
+) -> SettingsSaid {
+    let mut settings = SettingsSaid::default();
+    settings::read_environment(&mut settings, said, environment, problems);
+    let file = dir.join(settings::FILE);
+    let missing = fs::symlink_metadata(&file).is_err_and(|error| error.kind() == ErrorKind::NotFound);
+    if !missing && let Some(document) = Document::read(&file, problems) {
+        settings::read_document(&mut settings, said, document, environment, problems);
+    }
+    settings
 }
 
 /// Reads one file by itself: the settings if it is named or reads like them, else a service.

@@ -18,5 +18,6 @@ mod substitute;
 mod units;
 
 pub(crate) use environment::{Environment, default_dir};
-pub(crate) use error::ConfigError;
-pub(crate) use load::{check_file, load};
+pub(crate) use error::{ConfigError, nearest};
+pub(crate) use load::{check_file, load, settings};
+pub(crate) use units::duration;

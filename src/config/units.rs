@@ -41,7 +41,7 @@ pub(super) const SIGNALS: [(&str, i32); 11] = [
 pub(super) const SIGNAL_MAX: u64 = 64;
 
 /// A duration with units, the largest first: `30s`, `1m30s`, `500ms`.
-pub(super) fn duration(text: &str) -> Option<Duration> {
+pub(crate) fn duration(text: &str) -> Option<Duration> {
     let mut units = DURATION_UNITS.iter();
     let (mut rest, mut millis) = (text, 0_u64);
     while !rest.is_empty() {

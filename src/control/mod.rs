@@ -1,3 +1,5 @@
 //! Requests and answers of the control socket, both of its sides. No service is touched here.
 
+pub(crate) mod client;
+pub(crate) mod server;
 pub(crate) mod wire;

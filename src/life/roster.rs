@@ -127,6 +127,16 @@ impl Roster {
         }
     }
 
+    /// It is over, whoever is left.
+    pub(crate) const fn over_now(&mut self, now: Instant) {
+        self.over_at = Some(now);
+    }
+
+    /// Whether no process of any service is left.
+    pub(crate) fn is_at_rest(&self) -> bool {
+        self.services.iter().flatten().all(|service| service.state().is_at_rest())
+    }
+
     /// Whether everything was told to end.
     pub(crate) const fn is_ending(&self) -> bool {
         self.over_at.is_some()
@@ -134,8 +144,7 @@ impl Roster {
 
     /// Whether everything has ended, or had its time.
     pub(crate) fn is_over(&self, now: Instant) -> bool {
-        self.over_at
-            .is_some_and(|at| now >= at || self.services.iter().flatten().all(|s| s.state().is_at_rest()))
+        self.over_at.is_some_and(|at| now >= at || self.is_at_rest())
     }
 
     /// Whether no service is on its way.

@@ -135,6 +135,11 @@ impl State {
         if let State::Sweeping { group, .. } = *self { Some(group) } else { None }
     }
 
+    /// When it is started again, in backoff.
+    pub(crate) const fn retry_at(&self) -> Option<Instant> {
+        if let Self::Backoff { until } = *self { Some(until) } else { None }
+    }
+
     /// Whether it is on its way from one lasting state to another.
     pub(crate) const fn is_moving(&self) -> bool {
         match *self {

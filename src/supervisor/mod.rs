@@ -1,1 +1,314 @@
-//! Joins: the loop, the one place that knows both `life` and `sys`. It matches on no state.
+//! Joins: the loop, the one place that knows both `life` and `sys`. It matches on no state of a service.
+//!
+//! A turn waits once, reads the clocks once, takes in what happened (channels before deaths: last words count;
+//! then the scribe, then orders, then time), and only then acts.
+
+mod boot;
+mod events;
+mod hear;
+mod launch;
+mod log;
+mod orders;
+mod perform;
+mod records;
+mod reload;
+mod rites;
+mod scribes;
+mod talk;
+mod unit;
+
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::{AsRawFd, RawFd};
+use std::os::unix::net::UnixListener;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use mio::unix::SourceFd;
+use mio::{Interest, Poll, Token};
+
+use crate::config::Environment;
+use crate::config::plan::Settings;
+use crate::control::server::Clients;
+use crate::life::policy::{Event, Pid};
+use crate::life::roster::{Id, Roster, Todo};
+use crate::sys::clock::{self, Now, Stamp};
+use crate::sys::signal::Signals;
+use crate::sys::spawn::Spawner;
+use crate::sys::{own, reap};
+
+pub(crate) use boot::{BootError, RunOptions, run};
+pub(crate) use reload::print_plan;
+
+use orders::Orders;
+use reload::Reload;
+use scribes::Scribe;
+use unit::Unit;
+
+/// Signals.
+const SIGNALS: Token = Token(0);
+/// A client wants to connect.
+const LISTENER: Token = Token(1);
+/// The scribe said something, or can take more.
+const SCRIBE: Token = Token(2);
+/// The helper that reads the configuration said something.
+const RELOAD: Token = Token(3);
+/// The first client's; the others follow.
+const CLIENTS: usize = 1 << 32;
+/// The first service's channel; the others follow.
+const CHANNELS: usize = 1 << 16;
+
+/// Processes made in one turn: so many that a turn stays short, so that orders and deaths are heard between.
+const SPAWNS_PER_TURN: usize = 16;
+/// For the scribe to write what is left, at the end.
+const FINISH_WITHIN: Duration = Duration::from_secs(1);
+
+/// The supervisor.
+#[derive(Debug)]
+pub(crate) struct Supervisor {
+    /// What the configuration says of it.
+    settings: Settings,
+    /// Where the configuration is.
+    config_dir: PathBuf,
+    /// Our own environment, as we found it.
+    environment: Environment,
+    /// The lives of the services.
+    roster: Roster,
+    /// What else is known of them; the same places as in the roster.
+    units: Vec<Option<Unit>>,
+    /// What is to be done.
+    todo: Todo,
+    /// Makes processes.
+    spawner: Spawner,
+    /// The only sleep.
+    poll: Poll,
+    /// Signals heard.
+    signals: Signals,
+    /// Clients of the control socket.
+    clients: Clients,
+    /// What they asked for and is not answered yet.
+    orders: Orders,
+    /// The scribe.
+    scribe: Scribe,
+    /// A reload that is on its way.
+    reload: Option<Reload>,
+    /// What waits to be read further in the next turn.
+    unfinished: VecDeque<Token>,
+    /// The clocks, as read in this turn.
+    now: Now,
+    /// Since when.
+    born: Instant,
+    /// Requests to end so far; each further one is more urgent.
+    ends_asked: u32,
+    /// What does not work for now.
+    degraded: Option<Box<str>>,
+    /// Children reaped.
+    reaped: u64,
+    /// Of these, strangers.
+    orphans: u64,
+    /// Turns of the loop.
+    turns: u64,
+    /// Whether SIGHUP means the end (a terminal went away) rather than a reload.
+    hangup_ends: bool,
+}
+
+impl Supervisor {
+    /// One turn; `false` when everything is over.
+    fn turn(&mut self, ready: &mut mio::Events) -> io::Result<bool> {
+        self.wait(ready)?;
+        self.now = clock::now();
+        self.turns = self.turns.wrapping_add(1);
+        let ready: Vec<Token> =
+            self.unfinished.drain(..).chain(ready.iter().map(mio::event::Event::token)).collect();
+        for token in &ready {
+            self.hear_channel(*token);
+        }
+        self.reap();
+        for token in &ready {
+            self.heed(*token);
+        }
+        self.roster.tick(self.now.instant, &mut self.todo);
+        self.tick_reload();
+        self.perform();
+        self.renew_scribe();
+        self.drop_removed();
+        self.answer_orders();
+        self.publish();
+        Ok(!self.roster.is_over(self.now.instant))
+    }
+
+    /// The only sleep: until something happens or the earliest deadline.
+    fn wait(&mut self, ready: &mut mio::Events) -> io::Result<()> {
+        let timeout = if !self.todo.is_empty() || !self.unfinished.is_empty() {
+            Some(Duration::ZERO)
+        } else {
+            let next = [self.roster.deadline(), self.scribe.deadline(), self.reload_deadline()];
+            next.into_iter().flatten().min().map(|at| {
+                // The poll counts whole milliseconds: rounded up, so that a deadline is never met too early.
+                at.saturating_duration_since(clock::now().instant).saturating_add(Duration::from_micros(999))
+            })
+        };
+        match self.poll.poll(ready, timeout) {
+            Err(error) if error.kind() != io::ErrorKind::Interrupted => Err(error),
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+
+    /// Every child that has ended.
+    fn reap(&mut self) {
+        while let Some((pid, exit)) = reap::next() {
+            self.reaped = self.reaped.wrapping_add(1);
+            if let Some(id) = self.roster.owner(pid) {
+                self.read_last_words(id);
+                let left = self.is_group_left(id, pid);
+                self.roster.on(id, Event::Exited { exit, left }, self.now.instant, &mut self.todo);
+            } else if self.scribe.pid() == Some(pid) {
+                ::log::error!("the scribe has ended: {exit:?}");
+                for said in self.scribe.died(self.now.instant) {
+                    self.heed_scribe(said);
+                }
+            } else {
+                self.stranger_ended(pid);
+            }
+        }
+    }
+
+    /// A stranger has ended: a helper of ours, or an orphan; perhaps the last of a group that has to go.
+    fn stranger_ended(&mut self, pid: Pid) {
+        if self.reload.as_ref().is_some_and(|reload| reload.pid() == pid) {
+            return;
+        }
+        self.orphans = self.orphans.wrapping_add(1);
+        let leftovers: Vec<(Id, Pid)> = self.roster.leftovers().collect();
+        for (id, group) in leftovers {
+            self.look(id, group);
+        }
+    }
+
+    /// Orders, signals and the scribe.
+    fn heed(&mut self, token: Token) {
+        match token {
+            SIGNALS => self.heed_signals(),
+            LISTENER => self.accept(),
+            SCRIBE => {
+                for said in self.scribe.hear() {
+                    self.heed_scribe(said);
+                }
+            }
+            RELOAD => self.read_plan(),
+            Token(number) if number >= CLIENTS => self.heed_client(number.saturating_sub(CLIENTS)),
+            Token(_) => {}
+        }
+    }
+
+    /// What was asked of us by signal.
+    fn heed_signals(&mut self) {
+        for number in self.signals.pending() {
+            match number {
+                libc::SIGTERM | libc::SIGINT | libc::SIGQUIT => self.end(),
+                libc::SIGHUP if self.hangup_ends => self.end(),
+                libc::SIGHUP => self.begin_reload(None),
+                libc::SIGUSR1 => self.renew_socket(),
+                // SIGCHLD is answered by the reaper in every turn; the others only must not stop us.
+                _ => {}
+            }
+        }
+    }
+
+    /// Ends everything: the first time politely, the second time at once, the third time without waiting.
+    fn end(&mut self) {
+        self.ends_asked = self.ends_asked.saturating_add(1);
+        match self.ends_asked {
+            1 => {
+                ::log::info!("stopping all services");
+                self.roster.shutdown(self.now.instant, self.settings.shutdown_timeout, &mut self.todo);
+            }
+            2 => self.roster.escalate(self.now.instant),
+            _ => self.roster.over_now(self.now.instant),
+        }
+    }
+
+    /// Makes the control socket anew: somebody removed it.
+    fn renew_socket(&mut self) {
+        let path = self.settings.runtime_dir.join("control.sock");
+        let renewed = bind(&path).and_then(|listener| self.clients.listen(listener));
+        let renewed = renewed.and_then(|()| self.register(self.clients.fd(), LISTENER, Interest::READABLE));
+        if let Err(error) = renewed {
+            ::log::error!("cannot listen on {}: {}", path.display(), own::reason(&error));
+        }
+    }
+
+    /// Whether anybody of a service's group is left.
+    fn is_group_left(&self, id: Id, leader: Pid) -> bool {
+        let present = self.unit(id).and_then(|unit| unit.present.as_ref());
+        let pidfd = present.and_then(|present| present.pidfd.as_ref()).map(std::os::fd::AsFd::as_fd);
+        crate::sys::signal::is_group_left(leader, pidfd)
+    }
+
+    /// Hears a descriptor from now on.
+    fn register(&self, fd: RawFd, token: Token, interest: Interest) -> io::Result<()> {
+        self.poll.registry().register(&mut SourceFd(&fd), token, interest)
+    }
+
+    /// What else is known of a service.
+    fn unit(&self, id: Id) -> Option<&Unit> {
+        self.units.get(id.index())?.as_ref()
+    }
+
+    /// The same, to be changed.
+    fn unit_mut(&mut self, id: Id) -> Option<&mut Unit> {
+        self.units.get_mut(id.index())?.as_mut()
+    }
+
+    /// All services, by place.
+    fn ids(&self) -> impl Iterator<Item = Id> + use<> {
+        let places: Vec<Id> =
+            (0..).zip(&self.units).filter(|(_, unit)| unit.is_some()).map(|(index, _)| Id(index)).collect();
+        places.into_iter()
+    }
+
+    /// Takes a service in; it does nothing yet.
+    fn take_in(&mut self, plan: crate::config::plan::Service, now: Stamp) -> Id {
+        let unit = Unit::new(plan, now);
+        let id = self.roster.add(unit.policy(), unit::random());
+        if self.units.len() <= id.index() {
+            self.units.resize_with(id.index().saturating_add(1), || None);
+        }
+        if let Some(place) = self.units.get_mut(id.index()) {
+            *place = Some(unit);
+        }
+        id
+    }
+
+    /// Starts the scribe when it is due, and tells it all it has to know.
+    fn renew_scribe(&mut self) {
+        if self.scribe.deadline().is_none_or(|at| self.now.instant < at) {
+            return;
+        }
+        if let Err(error) = self.scribe.start(&mut self.spawner, self.now.instant) {
+            ::log::error!("cannot start the scribe: {}", own::reason(&error));
+            return;
+        }
+        if let Some(fd) = self.scribe.fd().map(|fd| fd.as_raw_fd())
+            && let Err(error) = self.register(fd, SCRIBE, Interest::READABLE.add(Interest::WRITABLE))
+        {
+            ::log::error!("cannot hear the scribe: {}", own::reason(&error));
+        }
+        for id in self.ids() {
+            self.watch(id);
+        }
+    }
+}
+
+/// Listens on a path that is ours, for us and root only.
+fn bind(path: &std::path::Path) -> io::Result<UnixListener> {
+    if let Err(error) = std::fs::remove_file(path)
+        && error.kind() != io::ErrorKind::NotFound
+    {
+        return Err(error);
+    }
+    let before = nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o177));
+    let listener = UnixListener::bind(path);
+    nix::sys::stat::umask(before);
+    listener
+}

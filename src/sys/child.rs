@@ -1,8 +1,6 @@
 //! The child's side of a spawn: from the moment it exists to the moment it is another program. It shares our
 //! memory, so nothing here allocates, locks, logs or panics: raw system calls on values made ready before.
 
-#![expect(unsafe_code, reason = "raw system calls are all a child before exec may make")]
-
 use std::cell::Cell;
 use std::ffi::{c_char, c_int, c_void};
 use std::os::fd::RawFd;

@@ -4,11 +4,14 @@
 //! program (`child`), waiting for any child (`reap`), signals to a group (`signal`), descriptors that came
 //! with the process (`own`).
 
+#![expect(unsafe_code, reason = "this is the room for it; each block states the fact it relies on")]
+
 pub(crate) mod child;
 pub(crate) mod clock;
 pub(crate) mod own;
 pub(crate) mod pipe;
 pub(crate) mod proc;
 pub(crate) mod reap;
+pub(crate) mod scribe_io;
 pub(crate) mod signal;
 pub(crate) mod spawn;

@@ -2,6 +2,7 @@
 
 use std::ffi::c_int;
 use std::io;
+use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 use std::sync::OnceLock;
 
 use nix::errno::Errno;
@@ -11,7 +12,6 @@ use nix::sys::stat::Mode;
 
 /// Makes sure that 0, 1 and 2 are open, so that no descriptor of ours gets one of these numbers, and closes
 /// what whoever started us left open beyond them.
-#[expect(unsafe_code, reason = "close_range has no wrapper")]
 pub(crate) fn tidy_descriptors() {
     // Until a number beyond 2 comes back; what is opened stays open.
     while let Ok(fd) = open("/dev/null", OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty()) {
@@ -25,6 +25,19 @@ pub(crate) fn tidy_descriptors() {
     unsafe { libc::close_range(3, u32::MAX, 0) };
 }
 
+/// A descriptor that whoever started us left for us at this number.
+///
+/// # Errors
+/// EBADF when there is none.
+pub(crate) fn inherited(number: RawFd) -> io::Result<OwnedFd> {
+    // SAFETY: plain numbers.
+    let flags = unsafe { libc::fcntl(number, libc::F_GETFD) };
+    Errno::result(flags)?;
+    // SAFETY: it is open, as was just seen, and nobody else in this program knows its number.
+    let fd = unsafe { OwnedFd::from_raw_fd(number) };
+    Ok(fd)
+}
+
 /// Adopts the orphans of its services, unless it is PID 1 and does so anyway.
 pub(crate) fn become_reaper() -> io::Result<()> {
     Ok(nix::sys::prctl::set_child_subreaper(true)?)
@@ -33,6 +46,11 @@ pub(crate) fn become_reaper() -> io::Result<()> {
 /// Whether this is the first process of its PID namespace.
 pub(crate) fn is_first() -> bool {
     nix::unistd::getpid().as_raw() == 1
+}
+
+/// Whether a person's terminal is our input: its end is ours.
+pub(crate) fn has_terminal() -> bool {
+    io::IsTerminal::is_terminal(&io::stdin())
 }
 
 /// Raises our own limit of descriptors as far as it goes; what it was before, for the children.
@@ -44,7 +62,6 @@ pub(crate) fn raise_descriptors() -> Option<libc::rlimit> {
 
 /// Signals a child has to set back to their default: those we catch, and those that are ignored here. Asked of
 /// the kernel once.
-#[expect(unsafe_code, reason = "asking for a disposition has no safe wrapper")]
 pub(crate) fn to_reset() -> &'static [c_int] {
     static NUMBERS: OnceLock<Vec<c_int>> = OnceLock::new();
     NUMBERS.get_or_init(|| {
@@ -62,7 +79,6 @@ pub(crate) fn to_reset() -> &'static [c_int] {
 }
 
 /// Gives back the memory that reading the configuration took.
-#[expect(unsafe_code, reason = "an allocator's call without a wrapper")]
 pub(crate) fn trim_memory() {
     #[cfg(target_env = "gnu")]
     // SAFETY: a plain number.

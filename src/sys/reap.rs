@@ -3,12 +3,21 @@
 use crate::life::policy::{Exit, Pid};
 
 /// Reaps one child that has ended, ours or adopted; `None` when there is none just now.
-#[expect(unsafe_code, reason = "the safe wrapper refuses real-time signals, and those end processes too")]
 pub(crate) fn next() -> Option<(Pid, Exit)> {
+    wait(-1, libc::WNOHANG)
+}
+
+/// Reaps a child that is known to be ending: one that could not become another program.
+pub(super) fn this(pid: Pid) {
+    wait(pid.0, 0);
+}
+
+/// `waitpid`; stops and continuations are no ends.
+fn wait(which: i32, options: i32) -> Option<(Pid, Exit)> {
     loop {
         let mut status = 0;
         // SAFETY: `status` is a valid place for one int.
-        let pid = unsafe { libc::waitpid(-1, &raw mut status, libc::WNOHANG) };
+        let pid = unsafe { libc::waitpid(which, &raw mut status, options) };
         if pid == -1 && nix::errno::Errno::last() == nix::errno::Errno::EINTR {
             continue;
         }
@@ -22,6 +31,5 @@ pub(crate) fn next() -> Option<(Pid, Exit)> {
             let exit = Exit::Signal { number: libc::WTERMSIG(status), core: libc::WCOREDUMP(status) };
             return Some((Pid(pid), exit));
         }
-        // Stopped or continued: not an end.
     }
 }

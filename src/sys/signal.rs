@@ -109,7 +109,6 @@ pub(crate) fn to_everybody(signal: i32) {
 }
 
 /// `pidfd_send_signal`.
-#[expect(unsafe_code, reason = "a system call without a wrapper")]
 fn by_pidfd(pidfd: BorrowedFd<'_>, signal: i32, flags: u32) -> Result<(), Errno> {
     let no_info = std::ptr::null::<libc::siginfo_t>();
     let fd = pidfd.as_fd().as_raw_fd();
@@ -119,7 +118,6 @@ fn by_pidfd(pidfd: BorrowedFd<'_>, signal: i32, flags: u32) -> Result<(), Errno>
 }
 
 /// `kill(2)`, with any number for a signal.
-#[expect(unsafe_code, reason = "the safe wrapper refuses real-time signals")]
 fn kill(pid: i32, signal: i32) -> io::Result<()> {
     // SAFETY: plain numbers.
     let result = unsafe { libc::kill(pid, signal) };

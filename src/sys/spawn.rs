@@ -12,6 +12,7 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use nix::errno::Errno;
 
 use super::child::{Call, Stage, enter};
+use super::reap;
 use super::signal::Held;
 use crate::life::policy::{Blame, Pid};
 
@@ -103,8 +104,7 @@ impl Spawner {
     /// Makes a process that has become the program by the time this returns.
     ///
     /// # Errors
-    /// The first stage that failed; the child is gone then, but not yet reaped.
-    #[expect(unsafe_code, reason = "clone")]
+    /// The first stage that failed; the child is gone then.
     pub(crate) fn spawn(&mut self, launch: &Launch<'_>) -> Result<Process, SpawnError> {
         let (programs, argv, envp) = (ends(launch.programs), ends(launch.argv), ends(launch.envp));
         let mut call = Call {
@@ -136,7 +136,10 @@ impl Spawner {
         // SAFETY: the kernel just made this descriptor for us.
         let pidfd = (pidfd != -1).then(|| unsafe { OwnedFd::from_raw_fd(pidfd) });
         match call.failure.get() {
-            Some((stage, errno)) => Err(SpawnError { stage, source: io::Error::from_raw_os_error(errno) }),
+            Some((stage, errno)) => {
+                reap::this(Pid(pid));
+                Err(SpawnError { stage, source: io::Error::from_raw_os_error(errno) })
+            }
             None => Ok(Process { pid: Pid(pid), pidfd }),
         }
     }

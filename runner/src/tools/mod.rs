@@ -1,9 +1,23 @@
 //! Operations as MCP tools: the catalogue, and from a tool's arguments back to a request. No socket here.
 
+mod compile;
+mod encode;
+mod input;
+mod name;
+mod route;
+mod validate;
+
+use std::fmt;
 use std::sync::Arc;
 
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
+
+use crate::openapi::Base;
+
+pub(crate) use compile::CompileOptions;
+use route::Route;
+pub(crate) use route::{Mock, Prepared};
 
 /// One tool, in the form a client lists it. Schemas stay text: parsed, they weigh ten times as much.
 #[derive(Debug)]
@@ -36,8 +50,25 @@ pub(crate) struct Annotations {
 pub(crate) struct Catalogue {
     /// In the document's order, which is the order of `tools/list`.
     pub(crate) tools: Vec<Tool>,
-    // R1: a private `operations: Vec<Operation>` beside it (method, path template, parameter table, body
-    // plan, mock answer).
+    /// How to call each, by the same index.
+    routes: Vec<Route>,
+    /// Where calls go; routes refer to them by index. Empty when nothing is called.
+    bases: Vec<Base>,
+}
+
+/// An operation that is no tool, and why.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Skipped {
+    /// `GET /pets`, or only a path.
+    pub(crate) operation: String,
+    /// One line.
+    pub(crate) reason: String,
+}
+
+impl fmt::Display for Skipped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.operation, self.reason)
+    }
 }
 
 /// What a call came to.
@@ -49,6 +80,13 @@ pub(crate) struct Answer {
     pub(crate) structured: Option<Value>,
     /// Whether it is told as a failed call (`isError`).
     pub(crate) is_error: bool,
+}
+
+impl Answer {
+    /// A failed call, in words for a model.
+    pub(crate) fn error(text: impl Into<String>) -> Self {
+        Self { text: text.into(), structured: None, is_error: true }
+    }
 }
 
 /// Arguments as a client sent them.

@@ -1,0 +1,73 @@
+//! The keywords of JSON Schema that reach a tool, and what each must hold. What is not here is dropped: a
+//! client's validator refuses a whole tool for one ill-formed keyword. No references here.
+
+use serde_json::Value;
+
+/// What a keyword holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Holds {
+    /// A schema, or a boolean.
+    Schema,
+    /// A non-empty list of schemas.
+    Schemas,
+    /// Schemas by name.
+    Named,
+    /// Anything, copied as it is.
+    Data,
+    /// A list of anything.
+    List,
+    /// A number.
+    Number,
+    /// A whole number, not negative.
+    Count,
+    /// True or false.
+    Flag,
+    /// Words for a reader, bounded.
+    Words,
+    /// Text for a machine.
+    Text,
+}
+
+/// What a keyword holds; `None` for one that is dropped or handled by name (`type`, `required`, `$ref`).
+pub(super) fn holds(keyword: &str) -> Option<Holds> {
+    Some(match keyword {
+        "additionalProperties"
+        | "contains"
+        | "else"
+        | "if"
+        | "items"
+        | "not"
+        | "propertyNames"
+        | "then"
+        | "unevaluatedItems"
+        | "unevaluatedProperties" => Holds::Schema,
+        "allOf" | "anyOf" | "oneOf" | "prefixItems" => Holds::Schemas,
+        "dependentSchemas" | "patternProperties" | "properties" => Holds::Named,
+        "const" | "default" => Holds::Data,
+        "enum" | "examples" => Holds::List,
+        "exclusiveMaximum" | "exclusiveMinimum" | "maximum" | "minimum" | "multipleOf" => Holds::Number,
+        "maxContains" | "maxItems" | "maxLength" | "maxProperties" | "minContains" | "minItems"
+        | "minLength" | "minProperties" => Holds::Count,
+        "deprecated" | "readOnly" | "uniqueItems" | "writeOnly" => Holds::Flag,
+        "description" | "title" => Holds::Words,
+        "contentEncoding" | "contentMediaType" | "format" | "pattern" => Holds::Text,
+        _ => return None,
+    })
+}
+
+/// The seven types, by name.
+pub(super) fn is_type(name: &str) -> bool {
+    matches!(name, "array" | "boolean" | "integer" | "null" | "number" | "object" | "string")
+}
+
+/// Whether a plain value may stand behind a keyword of this kind.
+pub(super) fn fits(holds: Holds, value: &Value) -> bool {
+    match holds {
+        Holds::Schema | Holds::Schemas | Holds::Named | Holds::Data => true,
+        Holds::List => value.as_array().is_some_and(|list| !list.is_empty()),
+        Holds::Number => value.is_number(),
+        Holds::Count => value.is_u64(),
+        Holds::Flag => value.is_boolean(),
+        Holds::Words | Holds::Text => value.is_string(),
+    }
+}

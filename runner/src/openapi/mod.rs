@@ -1,0 +1,50 @@
+//! Documents: read, checked, resolved, and rewritten as JSON Schema 2020-12. Knows nothing of MCP.
+//!
+//! A document stays a `serde_json::Value`: 3.0 and 3.1 are read by the same code, and what a strict type
+//! would refuse (a third of real documents break some rule) costs one operation at most.
+
+mod dialect;
+mod example;
+mod keyword;
+mod load;
+mod operation;
+mod resolve;
+mod schema;
+mod server;
+
+use std::fmt;
+
+pub(crate) use example::Examples;
+pub(crate) use load::load;
+pub(crate) use operation::{Operation, Parameter, Place, document_server, operations};
+pub(crate) use resolve::{Resolver, Unresolved};
+pub(crate) use schema::{Builder, Built};
+pub(crate) use server::{Base, is_url};
+
+/// Why a document cannot be served at all. Its text is one line that names the document.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct DocumentError(String);
+
+impl DocumentError {
+    /// From the whole line.
+    pub(crate) fn new(line: impl Into<String>) -> Self {
+        Self(line.into())
+    }
+}
+
+impl fmt::Display for DocumentError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for DocumentError {}
+
+/// Cuts a text for a model at a character's edge, and shows that it was cut.
+pub(crate) fn bounded(text: &str, chars_max: usize) -> String {
+    let text = text.trim();
+    match text.char_indices().nth(chars_max) {
+        None => text.to_owned(),
+        Some((edge, _)) => format!("{}…", text.get(..edge).unwrap_or_default().trim_end()),
+    }
+}

@@ -1,0 +1,246 @@
+//! The operations of a document, each with the parameters and the server that hold for it. Reads only.
+
+use http::Method;
+use serde_json::{Map, Value};
+
+use super::resolve::reference;
+use super::{Base, Resolver, Unresolved, server};
+
+/// The methods of a path item, in the order tools are listed in when a path has several.
+const METHODS: [(&str, Method); 8] = [
+    ("get", Method::GET),
+    ("post", Method::POST),
+    ("put", Method::PUT),
+    ("patch", Method::PATCH),
+    ("delete", Method::DELETE),
+    ("head", Method::HEAD),
+    ("options", Method::OPTIONS),
+    ("trace", Method::TRACE),
+];
+
+/// Where a parameter goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Place {
+    /// Into the path.
+    Path,
+    /// Into the query.
+    Query,
+    /// Into a header.
+    Header,
+    /// Into the `Cookie` header.
+    Cookie,
+}
+
+impl Place {
+    /// From the document's `in`.
+    fn parse(text: &str) -> Option<Self> {
+        Some(match text {
+            "path" => Self::Path,
+            "query" => Self::Query,
+            "header" => Self::Header,
+            "cookie" => Self::Cookie,
+            _ => return None,
+        })
+    }
+
+    /// As the document says it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Path => "path",
+            Self::Query => "query",
+            Self::Header => "header",
+            Self::Cookie => "cookie",
+        }
+    }
+}
+
+/// One parameter of an operation, references followed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Parameter<'a> {
+    /// Where it goes.
+    pub(crate) place: Place,
+    /// Its name there.
+    pub(crate) name: &'a str,
+    /// Its parameter object.
+    pub(crate) value: &'a Value,
+}
+
+impl<'a> Parameter<'a> {
+    /// Whether a call must give it.
+    pub(crate) fn is_required(&self) -> bool {
+        self.place == Place::Path || self.value.get("required") == Some(&Value::Bool(true))
+    }
+
+    /// Its schema, and the media type it is to be written in where it has one (`content`).
+    pub(crate) fn schema(&self) -> (Option<&'a Value>, Option<&'a str>) {
+        let content = self.value.get("content").and_then(Value::as_object).and_then(|c| c.iter().next());
+        match (self.value.get("schema"), content) {
+            (None, Some((media_type, media))) => (media.get("schema"), Some(media_type)),
+            (schema, _) => (schema, None),
+        }
+    }
+}
+
+/// One operation where it stands in the document.
+#[derive(Debug)]
+pub(crate) struct Operation<'a> {
+    /// Its method.
+    pub(crate) method: Method,
+    /// Its path, as written.
+    pub(crate) path: &'a str,
+    /// Its operation object.
+    pub(crate) value: &'a Value,
+    /// The path item it is in.
+    item: &'a Value,
+}
+
+impl<'a> Operation<'a> {
+    /// How a person finds it: `GET /pets`.
+    pub(crate) fn label(&self) -> String {
+        format!("{} {}", self.method, self.path)
+    }
+
+    /// Its `operationId`, when it has one.
+    pub(crate) fn id(&self) -> Option<&'a str> {
+        self.value.get("operationId")?.as_str().filter(|id| !id.trim().is_empty())
+    }
+
+    /// Its own parameters and those of its path, its own winning. A parameter that can be left out and makes
+    /// no sense is left out.
+    pub(crate) fn parameters(&self, resolver: Resolver<'a>) -> Result<Vec<Parameter<'a>>, Unresolved> {
+        let mut all: Vec<Parameter<'a>> = Vec::new();
+        for holder in [self.item, self.value] {
+            let Some(list) = holder.get("parameters").and_then(Value::as_array) else {
+                continue;
+            };
+            for written in list {
+                let value = resolver.follow(written)?;
+                let place = value.get("in").and_then(Value::as_str).and_then(Place::parse);
+                let name = value.get("name").and_then(Value::as_str).filter(|name| !name.is_empty());
+                let (Some(place), Some(name)) = (place, name) else {
+                    continue;
+                };
+                let parameter = Parameter { place, name, value };
+                match all.iter_mut().find(|other| other.place == place && other.name == name) {
+                    Some(other) => *other = parameter,
+                    None => all.push(parameter),
+                }
+            }
+        }
+        Ok(all)
+    }
+
+    /// The server of the operation, else of its path; `None` when neither has one.
+    pub(crate) fn server(&self, document_url: Option<&str>) -> Option<Result<Base, String>> {
+        server::first(self.value, document_url).or_else(|| server::first(self.item, document_url))
+    }
+}
+
+/// The server of a whole document. One without servers has `/`, by the specification.
+pub(crate) fn document_server(document: &Value, document_url: Option<&str>) -> Result<Base, String> {
+    server::first(document, document_url).unwrap_or_else(|| {
+        server::relative("/", document_url)
+            .map_err(|_| "it names no server and it was not read from a URL".to_owned())
+    })
+}
+
+/// All operations in the document's order. A path that cannot be read comes back as its name and the reason.
+pub(crate) fn operations<'a>(
+    document: &'a Value,
+    resolver: Resolver<'a>,
+) -> Vec<Result<Operation<'a>, (&'a str, String)>> {
+    let mut found = Vec::new();
+    let paths = document.get("paths").and_then(Value::as_object);
+    for (path, written) in paths.into_iter().flatten().filter(|(path, _)| !path.starts_with("x-")) {
+        let item = match resolver.follow(written) {
+            Ok(item) => item,
+            Err(reason) => {
+                found.push(Err((path.as_str(), reason.to_string())));
+                continue;
+            }
+        };
+        // A path item may hold a reference and methods beside it.
+        for holder in [Some(item), reference(written).is_some().then_some(written)].into_iter().flatten() {
+            let methods = holder.as_object();
+            found.extend(methods.into_iter().flat_map(|methods| in_item(path, holder, methods)).map(Ok));
+        }
+    }
+    found
+}
+
+/// The operations of one path item.
+fn in_item<'a>(
+    path: &'a str,
+    item: &'a Value,
+    methods: &'a Map<String, Value>,
+) -> impl Iterator<Item = Operation<'a>> {
+    METHODS.into_iter().filter_map(move |(name, method)| {
+        let value = methods.get(name).filter(|value| value.is_object())?;
+        Some(Operation { method, path, value, item })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn operations_come_in_order_with_their_parameters() {
+        let document = json!({
+            "paths": {
+                "/b/{id}": {
+                    "parameters": [
+                        {"name": "id", "in": "path"},
+                        {"name": "page", "in": "query", "description": "of the path"},
+                        {"name": "odd", "in": "nowhere"},
+                    ],
+                    "delete": {},
+                    "get": {"parameters": [{"$ref": "#/components/parameters/page"}]},
+                },
+                "x-note": {"get": {}},
+                "/a": {"$ref": "#/nowhere"},
+            },
+            "components": {"parameters": {"page": {"name": "page", "in": "query", "required": true}}},
+        });
+        let resolver = Resolver::new(&document);
+        let found = operations(&document, resolver);
+        let labels: Vec<_> = found
+            .iter()
+            .map(|f| f.as_ref().map_or_else(|(path, _)| format!("bad {path}"), Operation::label))
+            .collect();
+        assert_eq!(labels, ["GET /b/{id}", "DELETE /b/{id}", "bad /a"]);
+        let parameters = found[0].as_ref().unwrap().parameters(resolver).unwrap();
+        let names: Vec<_> = parameters.iter().map(|p| (p.name, p.place, p.is_required())).collect();
+        assert_eq!(names, [("id", Place::Path, true), ("page", Place::Query, true)]);
+    }
+
+    #[test]
+    fn the_nearest_server_wins() {
+        let document = json!({
+            "servers": [{"url": "https://root.example/v1"}],
+            "paths": {"/a": {
+                "servers": [{"url": "https://path.example"}],
+                "get": {"servers": [{"url": "https://own.example"}]},
+                "put": {},
+            }, "/b": {"get": {}}},
+        });
+        let found = operations(&document, Resolver::new(&document));
+        let own = |at: usize| {
+            let server = found[at].as_ref().unwrap().server(None);
+            server.map(|base| base.unwrap().to_string())
+        };
+        assert_eq!(own(0).as_deref(), Some("https://own.example"));
+        assert_eq!(own(1).as_deref(), Some("https://path.example"));
+        assert_eq!(own(2), None);
+        assert_eq!(document_server(&document, None).unwrap().to_string(), "https://root.example/v1");
+    }
+
+    #[test]
+    fn a_document_without_servers_lives_where_it_was_read() {
+        let base = document_server(&json!({}), Some("https://a.example/x/api.json"));
+        assert_eq!(base.unwrap().to_string(), "https://a.example");
+        assert!(document_server(&json!({}), None).unwrap_err().contains("names no server"));
+    }
+}

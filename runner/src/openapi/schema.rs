@@ -1,0 +1,404 @@
+//! Schemas of a document as JSON Schema 2020-12, references followed. Holds what it reads, changes nothing.
+//!
+//! References are replaced by what they point at, which every client understands, as long as the result
+//! stays small. A cycle cannot be: it becomes `$defs` and `$ref`. When the result would grow too large,
+//! every reference becomes a `$defs` entry; and when even those are too many, the furthest ones become
+//! plain types, because a tool of a megabyte is of no use to a model.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use serde_json::{Map, Value, json};
+
+use super::dialect::{bytes_of, complete, is_small};
+use super::keyword::{self, Holds};
+use super::resolve::reference;
+use super::{Resolver, Unresolved, bounded};
+
+/// Largest schema with all references replaced, in bytes, nearly.
+const INLINE_BYTES_MAX: usize = 12 << 10;
+/// Size from which a schema refers to no further definitions.
+const DEFS_BYTES_MAX: usize = 24 << 10;
+/// Deepest nest of references that is replaced.
+const DEPTH_MAX: usize = 24;
+/// Characters of a description or title.
+const WORDS_MAX: usize = 600;
+/// Passes until all cycles must be known.
+const PASSES_MAX: usize = 8;
+
+/// The schemas of one tool.
+#[derive(Debug)]
+pub(crate) struct Built {
+    /// In the order they were asked for.
+    pub(crate) schemas: Vec<Value>,
+    /// What they refer to, for `$defs`; often empty.
+    pub(crate) defs: Map<String, Value>,
+}
+
+/// Makes schemas of one document.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Builder<'a> {
+    /// Follows its references.
+    resolver: Resolver<'a>,
+    /// Whether it is a 3.0 document, where what stands beside a `$ref` is ignored.
+    ignores_siblings: bool,
+}
+
+impl<'a> Builder<'a> {
+    /// For a document.
+    pub(crate) fn new(document: &'a Value) -> Self {
+        let version = document.get("openapi").and_then(Value::as_str).unwrap_or_default();
+        Self { resolver: Resolver::new(document), ignores_siblings: version.starts_with("3.0") }
+    }
+
+    /// Makes the schemas of one tool together, so that they share their definitions.
+    pub(crate) fn build(&self, roots: &[&'a Value]) -> Result<Built, Unresolved> {
+        let mut cyclic = BTreeSet::new();
+        for _ in 0..PASSES_MAX {
+            let known = cyclic.len();
+            let mut pass = Pass::new(*self, false, std::mem::take(&mut cyclic));
+            let built = pass.run(roots)?;
+            if pass.is_too_large() {
+                break;
+            }
+            if pass.cyclic.len() == known {
+                return Ok(built);
+            }
+            cyclic = pass.cyclic;
+        }
+        Pass::new(*self, true, BTreeSet::new()).run(roots)
+    }
+}
+
+/// One attempt at the schemas of one tool.
+struct Pass<'a> {
+    /// The document.
+    builder: Builder<'a>,
+    /// Whether every reference becomes a definition.
+    defines_all: bool,
+    /// References that lead back to themselves; grows during the pass.
+    cyclic: BTreeSet<&'a str>,
+    /// References being replaced, outermost first.
+    nest: Vec<&'a str>,
+    /// Whether the nest grew too deep.
+    is_too_deep: bool,
+    /// Names of definitions by reference.
+    names: BTreeMap<&'a str, String>,
+    /// Definitions named but not made yet.
+    queue: VecDeque<&'a str>,
+    /// Bytes made so far, nearly.
+    spent_bytes: usize,
+}
+
+impl<'a> Pass<'a> {
+    /// Before the first schema.
+    fn new(builder: Builder<'a>, defines_all: bool, cyclic: BTreeSet<&'a str>) -> Self {
+        Self {
+            builder,
+            defines_all,
+            cyclic,
+            nest: Vec::new(),
+            is_too_deep: false,
+            names: BTreeMap::new(),
+            queue: VecDeque::new(),
+            spent_bytes: 0,
+        }
+    }
+
+    /// Whether this attempt is to be thrown away for its size.
+    fn is_too_large(&self) -> bool {
+        !self.defines_all && (self.is_too_deep || self.spent_bytes > INLINE_BYTES_MAX)
+    }
+
+    /// Whether what is not made yet becomes a plain type.
+    fn defines_no_more(&self) -> bool {
+        self.defines_all && self.spent_bytes > DEFS_BYTES_MAX
+    }
+
+    /// Makes all roots, then the definitions they came to need.
+    fn run(&mut self, roots: &[&'a Value]) -> Result<Built, Unresolved> {
+        let mut schemas = Vec::with_capacity(roots.len());
+        for root in roots {
+            // A root is always replaced: the caller wants to see its properties.
+            let target = self.builder.resolver.follow(root)?;
+            schemas.push(self.schema(target)?);
+        }
+        let mut defs = Map::new();
+        while let Some(reference) = self.queue.pop_front() {
+            let target = self.builder.resolver.follow(self.builder.resolver.lookup(reference)?)?;
+            let schema = if self.defines_no_more() { self.stub(target)? } else { self.schema(target)? };
+            if let Some(name) = self.names.get(reference) {
+                defs.insert(name.clone(), schema);
+            }
+        }
+        Ok(Built { schemas, defs })
+    }
+
+    /// One schema. What is no schema at all accepts anything.
+    fn schema(&mut self, value: &'a Value) -> Result<Value, Unresolved> {
+        match value {
+            Value::Bool(false) => Ok(json!({"not": {}})),
+            Value::Object(map) => match reference(value) {
+                Some(target) => self.reference(target, map),
+                None => Ok(Value::Object(self.keywords(map)?)),
+            },
+            _ => Ok(Value::Object(Map::new())),
+        }
+    }
+
+    /// A reference and what stands beside it.
+    fn reference(&mut self, target: &'a str, beside: &'a Map<String, Value>) -> Result<Value, Unresolved> {
+        let value = self.builder.resolver.lookup(target)?;
+        let mut schema = if self.is_too_large() {
+            Value::Object(Map::new())
+        } else if self.defines_all || self.cyclic.contains(target) {
+            self.defined(target, value)?
+        } else if self.nest.contains(&target) {
+            self.cyclic.insert(target);
+            Value::Object(Map::new())
+        } else {
+            self.is_too_deep |= self.nest.len() >= DEPTH_MAX;
+            self.nest.push(target);
+            let schema = self.schema(value);
+            self.nest.pop();
+            schema?
+        };
+        if beside.len() > 1
+            && let Some(schema) = schema.as_object_mut()
+        {
+            let beside = self.keywords(beside)?;
+            let ignores = self.builder.ignores_siblings;
+            schema.extend(beside.into_iter().filter(|(keyword, _)| !ignores || keyword == "description"));
+        }
+        Ok(schema)
+    }
+
+    /// A `$ref` to a definition, which is made later; or just a type when there are too many.
+    fn defined(&mut self, target: &'a str, value: &'a Value) -> Result<Value, Unresolved> {
+        if !self.names.contains_key(target) {
+            if self.defines_no_more() {
+                return self.stub(value);
+            }
+            let name = self.name_for(target);
+            self.names.insert(target, name);
+            self.queue.push_back(target);
+        }
+        let name = self.names.get(target).map(String::as_str).unwrap_or_default();
+        self.spent_bytes += name.len() + 20;
+        Ok(json!({"$ref": format!("#/$defs/{name}")}))
+    }
+
+    /// The type of a schema, without anything it refers to.
+    fn stub(&mut self, value: &'a Value) -> Result<Value, Unresolved> {
+        let value = self.builder.resolver.follow(value)?;
+        let mut stub = Map::new();
+        if let Some(map) = value.as_object() {
+            let kept =
+                map.iter().filter(|(keyword, _)| matches!(keyword.as_str(), "type" | "enum" | "format"));
+            for (keyword, value) in kept {
+                self.keyword(&mut stub, keyword, value)?;
+            }
+            complete(&mut stub, map);
+        }
+        Ok(Value::Object(stub))
+    }
+
+    /// A name for a definition: the end of its pointer, made unique.
+    fn name_for(&self, target: &str) -> String {
+        let last = target.rsplit('/').next().unwrap_or_default();
+        let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+        let plain: String = last.chars().map(|c| if allowed(c) { c } else { '_' }).take(64).collect();
+        let is_taken = |name: &String| self.names.values().any(|other| other == name);
+        let numbered = (2..).map(|number: u32| format!("{plain}_{number}"));
+        let first = if plain.is_empty() { "schema".to_owned() } else { plain.clone() };
+        std::iter::once(first).chain(numbered).find(|name| !is_taken(name)).unwrap_or(plain)
+    }
+
+    /// The keywords of one schema object.
+    fn keywords(&mut self, map: &'a Map<String, Value>) -> Result<Map<String, Value>, Unresolved> {
+        let mut schema = Map::new();
+        for (keyword, value) in map {
+            self.keyword(&mut schema, keyword, value)?;
+        }
+        complete(&mut schema, map);
+        self.drop_read_only(&mut schema, map);
+        Ok(schema)
+    }
+
+    /// One keyword, put where it belongs in 2020-12, or dropped.
+    fn keyword(
+        &mut self,
+        schema: &mut Map<String, Value>,
+        keyword: &'a str,
+        value: &'a Value,
+    ) -> Result<(), Unresolved> {
+        let Some(holds) = keyword::holds(keyword) else {
+            return Ok(());
+        };
+        let (keyword, made) = match (holds, value) {
+            (Holds::Schema, Value::Bool(_)) if keyword.ends_with("Properties") => (keyword, value.clone()),
+            // The tuple of the drafts before 2020-12.
+            (Holds::Schema, Value::Array(list)) if keyword == "items" => ("prefixItems", self.list(list)?),
+            (Holds::Schema, _) => (keyword, self.schema(value)?),
+            (Holds::Schemas, Value::Array(list)) if !list.is_empty() => (keyword, self.list(list)?),
+            (Holds::Named, Value::Object(named)) => (keyword, self.named(keyword, named)?),
+            (Holds::Schemas | Holds::Named, _) => return Ok(()),
+            (Holds::Words, Value::String(words)) => (keyword, Value::String(bounded(words, WORDS_MAX))),
+            (Holds::Data, _) if !is_small(value) => return Ok(()),
+            (Holds::List, Value::Array(list)) if keyword == "examples" => (
+                keyword,
+                Value::Array(list.iter().filter(|sample| is_small(sample)).take(2).cloned().collect()),
+            ),
+            _ if keyword::fits(holds, value) => (keyword, value.clone()),
+            _ => return Ok(()),
+        };
+        if !matches!(holds, Holds::Schema | Holds::Schemas | Holds::Named) {
+            self.spent_bytes += bytes_of(&made);
+        }
+        self.spent_bytes += keyword.len() + 4;
+        schema.insert(keyword.to_owned(), made);
+        Ok(())
+    }
+
+    /// A list of schemas.
+    fn list(&mut self, list: &'a [Value]) -> Result<Value, Unresolved> {
+        list.iter().map(|value| self.schema(value)).collect()
+    }
+
+    /// Schemas by name; of properties, only those a caller may set.
+    fn named(&mut self, keyword: &str, named: &'a Map<String, Value>) -> Result<Value, Unresolved> {
+        let mut made = Map::new();
+        for (name, value) in named {
+            if keyword == "properties" && self.is_read_only(value) {
+                continue;
+            }
+            self.spent_bytes += name.len() + 4;
+            made.insert(name.clone(), self.schema(value)?);
+        }
+        Ok(Value::Object(made))
+    }
+
+    /// Whether a property is only ever sent by the server.
+    fn is_read_only(&self, value: &Value) -> bool {
+        let says = |value: &Value| value.get("readOnly") == Some(&Value::Bool(true));
+        says(value) || self.builder.resolver.follow(value).is_ok_and(says)
+    }
+
+    /// Takes properties out of `required` that no caller may set, also when another part of an `allOf` has
+    /// them.
+    fn drop_read_only(&self, schema: &mut Map<String, Value>, map: &Map<String, Value>) {
+        let parts = map.get("allOf").and_then(Value::as_array).into_iter().flatten();
+        let parts = parts.filter_map(|part| self.builder.resolver.follow(part).ok()?.as_object());
+        let properties = parts.chain([map]).filter_map(|part| part.get("properties")?.as_object()).flatten();
+        let dropped: BTreeSet<&str> =
+            properties.filter(|(_, value)| self.is_read_only(value)).map(|(name, _)| name.as_str()).collect();
+        if dropped.is_empty() {
+            return;
+        }
+        let keep = |part: &mut Map<String, Value>| {
+            if let Some(required) = part.get_mut("required").and_then(Value::as_array_mut) {
+                required.retain(|name| name.as_str().is_none_or(|name| !dropped.contains(name)));
+                if required.is_empty() {
+                    part.remove("required");
+                }
+            }
+        };
+        keep(schema);
+        let parts = schema.get_mut("allOf").and_then(Value::as_array_mut).into_iter().flatten();
+        parts.filter_map(Value::as_object_mut).for_each(keep);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The schema at `pointer`, and its definitions.
+    fn build(document: &Value, pointer: &str) -> (Value, Value) {
+        let root = document.pointer(pointer).unwrap();
+        let mut built = Builder::new(document).build(&[root]).unwrap();
+        (built.schemas.remove(0), Value::Object(built.defs))
+    }
+
+    #[test]
+    fn references_are_replaced() {
+        let document = json!({"openapi": "3.1.0",
+            "s": {"$ref": "#/a"},
+            "a": {"properties": {"b": {"$ref": "#/b", "description": "beside"}}},
+            "b": {"type": "string", "description": "own", "xml": {}}});
+        let (schema, defs) = build(&document, "/s");
+        assert_eq!(
+            schema,
+            json!({"properties": {"b": {"type": "string", "description": "beside"}}, "type": "object"})
+        );
+        assert_eq!(defs, json!({}));
+    }
+
+    #[test]
+    fn a_cycle_becomes_a_definition() {
+        let document = json!({"openapi": "3.0.0",
+            "node": {"type": "object", "properties": {
+                "name": {"type": "string"},
+                "next": {"$ref": "#/node"},
+                "others": {"type": "array", "items": {"$ref": "#/pair"}}}},
+            "pair": {"type": "object", "properties": {"left": {"$ref": "#/node"}}}});
+        let (schema, defs) = build(&document, "/node");
+        assert_eq!(schema.pointer("/properties/next"), Some(&json!({"$ref": "#/$defs/node"})));
+        assert_eq!(defs.pointer("/node/properties/next"), Some(&json!({"$ref": "#/$defs/node"})));
+        let text = format!("{schema}{defs}");
+        assert!(!text.contains("{}"), "a cycle was cut: {text}");
+    }
+
+    #[test]
+    fn large_schemas_share_definitions_and_end_in_types() {
+        // Each level refers twice to the next: replaced everywhere this is 2^20 schemas.
+        let mut document = json!({"openapi": "3.0.0"});
+        for level in 0..20 {
+            let next = json!({"$ref": format!("#/s{}", level + 1)});
+            document[format!("s{level}")] = json!({"type": "object", "description": "x".repeat(500),
+                "properties": {"a": next, "b": next}});
+        }
+        document["s20"] = json!({"type": "string"});
+        let (_, defs) = build(&document, "/s0");
+        assert_eq!(defs.as_object().unwrap().len(), 20);
+
+        for level in 0..400 {
+            document[format!("s{level}")] = json!({"type": "object", "description": "x".repeat(500),
+                "properties": {"a": {"$ref": format!("#/s{}", level + 1)}}});
+        }
+        document["s400"] = json!({"type": "string"});
+        let (schema, defs) = build(&document, "/s0");
+        let size = bytes_of(&schema) + bytes_of(&defs);
+        assert!(size < 2 * DEFS_BYTES_MAX, "{size} bytes");
+        let text = defs.to_string();
+        assert!(text.contains(r#""a":{"type":"object"}"#), "the furthest are types");
+    }
+
+    #[test]
+    fn read_only_properties_cannot_be_set() {
+        let document = json!({"openapi": "3.0.0",
+            "base": {"required": ["id", "kind"], "properties": {"kind": {"type": "string"}}},
+            "id": {"type": "string", "readOnly": true},
+            "s": {"allOf": [{"$ref": "#/base"}, {"properties": {"id": {"$ref": "#/id"}}}]}});
+        let (schema, _) = build(&document, "/s");
+        assert_eq!(schema.pointer("/allOf/0/required"), Some(&json!(["kind"])));
+        assert_eq!(schema.pointer("/allOf/1/properties"), Some(&json!({})));
+    }
+
+    #[test]
+    fn what_leads_nowhere_is_an_error_of_this_schema() {
+        let document = json!({"openapi": "3.0.0", "s": {"items": {"$ref": "#/nope"}}});
+        let error = Builder::new(&document).build(&[&document["s"]]).unwrap_err();
+        assert!(error.to_string().contains("#/nope"));
+    }
+
+    #[test]
+    fn words_of_the_dialect_are_not_schemas() {
+        let document = json!({"openapi": "3.1.0", "s": {
+            "properties": {"$ref": {"type": "string"}, "enum": {"type": "integer"}},
+            "additionalProperties": false, "enum": [{"$ref": "#/not-a-reference"}]}});
+        let (schema, _) = build(&document, "/s");
+        assert_eq!(schema.pointer("/properties/$ref"), Some(&json!({"type": "string"})));
+        assert_eq!(schema.pointer("/additionalProperties"), Some(&json!(false)));
+        assert_eq!(schema.pointer("/enum/0/$ref"), Some(&json!("#/not-a-reference")));
+    }
+}

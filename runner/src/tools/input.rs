@@ -1,0 +1,350 @@
+//! The input of one tool: which argument stands for which parameter or part of the body, and the schema of
+//! them all. Made once, from the document.
+
+use std::sync::LazyLock;
+
+use http::{HeaderName, Method};
+use serde_json::{Map, Value, json};
+
+use super::encode::{Keeps, Style, percent};
+use super::name::Names;
+use super::route::{Body, Parameter, Piece};
+use crate::openapi::{self, Builder, Built, Operation, Place, Resolver, bounded};
+
+/// Characters of an argument's description.
+const WORDS_MAX: usize = 600;
+/// Headers that are not an argument's to set, whatever a document says: the runner, its configuration or
+/// HTTP itself decides.
+const HEADERS_NEVER_SET: [&str; 15] = [
+    "accept",
+    "authorization",
+    "connection",
+    "content-length",
+    "content-type",
+    "cookie",
+    "expect",
+    "host",
+    "keep-alive",
+    "proxy-authorization",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
+/// What a tool takes, and where it goes.
+#[derive(Debug)]
+pub(super) struct Input {
+    /// JSON Schema of the arguments.
+    pub(super) schema: Value,
+    /// The path in pieces.
+    pub(super) path: Vec<Piece>,
+    /// What is written behind a `?` in the path.
+    pub(super) query: String,
+    /// The table of parameters.
+    pub(super) parameters: Vec<Parameter>,
+    /// The plan of the body.
+    pub(super) body: Body,
+}
+
+/// A schema that says nothing.
+static ANYTHING: Value = Value::Bool(true);
+/// A path parameter that the document uses and does not declare.
+static UNDECLARED: LazyLock<Value> = LazyLock::new(|| json!({"schema": {"type": "string"}}));
+
+/// A body as the document has it.
+#[derive(Clone, Copy)]
+struct Asked<'a> {
+    /// Its request body object.
+    value: &'a Value,
+    /// The media type to send.
+    media_type: &'a str,
+    /// Its schema.
+    schema: &'a Value,
+}
+
+impl Asked<'_> {
+    /// Whether every call has one.
+    fn is_required(&self) -> bool {
+        self.value.get("required") == Some(&Value::Bool(true))
+    }
+}
+
+/// Reads an operation. `is_supplied` tells the parameters that the configuration gives.
+pub(super) fn read<'a>(
+    operation: &Operation<'a>,
+    resolver: Resolver<'a>,
+    builder: Builder<'a>,
+    is_supplied: &dyn Fn(Place, &str) -> bool,
+) -> Result<Input, String> {
+    let template = Template::parse(operation.path)?;
+    let body = body(operation, resolver)?;
+    let asked = parameters(operation, resolver, &template, is_supplied)?;
+
+    let parameters = asked.iter().map(|parameter| parameter.schema().0.unwrap_or(&ANYTHING));
+    let roots: Vec<&Value> = parameters.chain(body.map(|body| body.schema)).collect();
+    let Built { mut schemas, defs } = builder.build(&roots).map_err(|reason| reason.to_string())?;
+    let body_schema = if body.is_some() { schemas.pop() } else { None };
+
+    let mut input = Gathered::default();
+    let mut table = Vec::with_capacity(asked.len());
+    for (parameter, schema) in asked.iter().zip(schemas) {
+        let name = input.names.argument(parameter.name, parameter.place.name());
+        input.properties.insert(name.to_string(), described(schema, parameter.value));
+        if parameter.is_required() {
+            input.required.push(Value::from(&*name));
+        }
+        table.push(row(parameter, name));
+    }
+    let body = match body.zip(body_schema) {
+        Some((asked, schema)) => input.take_body(asked, schema),
+        None => Body::None,
+    };
+    Ok(Input {
+        schema: input.schema(defs),
+        path: template.pieces,
+        query: template.query,
+        parameters: table,
+        body,
+    })
+}
+
+/// The parameters an operation's tool has: those of the path in its order, then the others in theirs.
+fn parameters<'a>(
+    operation: &Operation<'a>,
+    resolver: Resolver<'a>,
+    template: &Template<'a>,
+    is_supplied: &dyn Fn(Place, &str) -> bool,
+) -> Result<Vec<openapi::Parameter<'a>>, String> {
+    let declared = operation.parameters(resolver).map_err(|reason| reason.to_string())?;
+    let in_path = template.names.iter().map(|name| {
+        let known = declared.iter().find(|p| p.place == Place::Path && p.name == *name).copied();
+        known.unwrap_or(openapi::Parameter { place: Place::Path, name, value: &UNDECLARED })
+    });
+    let others = declared.iter().copied().filter(|parameter| match parameter.place {
+        Place::Path => false,
+        Place::Header => is_free_header(parameter.name) && !is_supplied(Place::Header, parameter.name),
+        place => !is_supplied(place, parameter.name),
+    });
+    Ok(in_path.chain(others).collect())
+}
+
+/// Whether a header parameter may be set by a call.
+fn is_free_header(name: &str) -> bool {
+    name.parse::<HeaderName>().is_ok_and(|name| !HEADERS_NEVER_SET.contains(&name.as_str()))
+}
+
+/// The body of an operation; an error where it must have one that is not JSON.
+fn body<'a>(operation: &Operation<'a>, resolver: Resolver<'a>) -> Result<Option<Asked<'a>>, String> {
+    let Some(written) = operation.value.get("requestBody") else {
+        return Ok(None);
+    };
+    let value = resolver.follow(written).map_err(|reason| reason.to_string())?;
+    let Some(content) = value.get("content").and_then(Value::as_object) else {
+        return Ok(None);
+    };
+    let exact = content.iter().find(|(media_type, _)| essence(media_type) == "application/json");
+    let json = exact.or_else(|| content.iter().find(|(media_type, _)| is_json(media_type)));
+    if let Some((media_type, media)) = json {
+        let media_type = if media_type.contains('*') { "application/json" } else { media_type };
+        return Ok(Some(Asked { value, media_type, schema: media.get("schema").unwrap_or(&ANYTHING) }));
+    }
+    // Without its body such a call would be another one than the document means.
+    let needs_body = matches!(operation.method, Method::POST | Method::PUT | Method::PATCH);
+    let is_required = value.get("required") == Some(&Value::Bool(true));
+    match content.keys().next() {
+        Some(media_type) if needs_body || is_required => {
+            Err(format!("its body is {media_type}, and only JSON bodies are sent"))
+        }
+        _ => Ok(None),
+    }
+}
+
+/// A media type without its parameters.
+fn essence(media_type: &str) -> String {
+    media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+}
+
+/// Whether a body of this media type is JSON.
+fn is_json(media_type: &str) -> bool {
+    let essence = essence(media_type);
+    essence.ends_with("/json") || essence.ends_with("+json") || matches!(&*essence, "*/*" | "application/*")
+}
+
+/// A parameter's schema with the parameter's own words.
+fn described(schema: Value, holder: &Value) -> Value {
+    let mut schema = match schema {
+        Value::Object(schema) => schema,
+        _ => Map::new(),
+    };
+    if let Some(words) = holder.get("description").and_then(Value::as_str).filter(|words| !words.is_empty()) {
+        schema.insert("description".to_owned(), Value::String(bounded(words, WORDS_MAX)));
+    }
+    if holder.get("deprecated") == Some(&Value::Bool(true)) {
+        schema.insert("deprecated".to_owned(), Value::Bool(true));
+    }
+    Value::Object(schema)
+}
+
+/// A parameter's row in the table. What a style does not say is what the specification says.
+fn row(parameter: &openapi::Parameter<'_>, argument: Box<str>) -> Parameter {
+    let (_, media_type) = parameter.schema();
+    let style = parameter.value.get("style").and_then(Value::as_str).unwrap_or_default();
+    let style = match (media_type.is_some_and(is_json), parameter.place, style) {
+        (true, ..) => Style::Json,
+        (_, Place::Path, "label") => Style::Label,
+        (_, Place::Path, "matrix") => Style::Matrix,
+        (_, Place::Query, "spaceDelimited") => Style::Space,
+        (_, Place::Query, "pipeDelimited") => Style::Pipe,
+        (_, Place::Query, "deepObject") => Style::Deep,
+        (_, Place::Query | Place::Cookie, _) => Style::Form,
+        (_, Place::Path | Place::Header, _) => Style::Simple,
+    };
+    let flag = |keyword: &str| parameter.value.get(keyword).and_then(Value::as_bool);
+    Parameter {
+        argument,
+        wire: parameter.name.into(),
+        place: parameter.place,
+        style,
+        explode: flag("explode").unwrap_or(matches!(style, Style::Form | Style::Deep)),
+        allow_reserved: flag("allowReserved").unwrap_or(false),
+    }
+}
+
+/// The input as it grows.
+#[derive(Default)]
+struct Gathered {
+    /// Names of arguments.
+    names: Names,
+    /// Their schemas.
+    properties: Map<String, Value>,
+    /// Those every call gives.
+    required: Vec<Value>,
+}
+
+impl Gathered {
+    /// Takes the body in: its members side by side with the parameters where that says the same, else the
+    /// whole as one argument.
+    fn take_body(&mut self, asked: Asked<'_>, schema: Value) -> Body {
+        let media_type = asked.media_type.into();
+        let is_required = asked.is_required();
+        let mut schema = match schema {
+            Value::Object(schema) if self.can_take_members(&schema, is_required) => schema,
+            schema => {
+                let argument = self.names.argument("body", "request");
+                if is_required {
+                    self.required.push(Value::from(&*argument));
+                }
+                self.properties.insert(argument.to_string(), described_body(schema, asked.value));
+                return Body::Whole { argument, media_type };
+            }
+        };
+        let mut renamed = Vec::new();
+        let required = schema.remove("required");
+        let required = required.as_ref().and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+        if let Some(Value::Object(members)) = schema.remove("properties") {
+            for (wire, member) in members {
+                let argument = self.names.argument(&wire, "body");
+                if required.iter().any(|name| *name == *wire) {
+                    self.required.push(Value::from(&*argument));
+                }
+                self.properties.insert(argument.to_string(), member);
+                if *argument != *wire {
+                    renamed.push((argument, wire.into()));
+                }
+            }
+        }
+        Body::Members { renamed: renamed.into(), media_type, is_required }
+    }
+
+    /// Whether a body is a plain object none of whose members has a parameter's name, and nothing is lost
+    /// when they stand at the top: no keyword about the object as a whole, no members under names unknown,
+    /// and none required in a body that may be left out.
+    fn can_take_members(&self, schema: &Map<String, Value>, is_required: bool) -> bool {
+        let is_plain = schema.iter().all(|(keyword, value)| match keyword.as_str() {
+            "properties" | "title" | "description" | "default" | "examples" | "deprecated" => true,
+            "type" => value == "object",
+            "additionalProperties" => *value == Value::Bool(false),
+            "required" => is_required,
+            _ => false,
+        });
+        let members = schema.get("properties").and_then(Value::as_object);
+        let is_new = |name: &String| !self.names.is_taken(name);
+        let required = schema.get("required").and_then(Value::as_array).into_iter().flatten();
+        let is_known = |name: &Value| {
+            name.as_str().is_some_and(|name| members.is_some_and(|all| all.contains_key(name)))
+        };
+        is_plain
+            && members.is_some_and(|members| !members.is_empty() && members.keys().all(is_new))
+            && required.into_iter().all(is_known)
+    }
+
+    /// The schema of all arguments.
+    fn schema(self, defs: Map<String, Value>) -> Value {
+        let mut schema = Map::new();
+        schema.insert("type".to_owned(), "object".into());
+        schema.insert("properties".to_owned(), self.properties.into());
+        if !self.required.is_empty() {
+            schema.insert("required".to_owned(), self.required.into());
+        }
+        schema.insert("additionalProperties".to_owned(), false.into());
+        if !defs.is_empty() {
+            schema.insert("$defs".to_owned(), defs.into());
+        }
+        Value::Object(schema)
+    }
+}
+
+/// The whole body's schema; the request body's words serve where it has none of its own.
+fn described_body(schema: Value, holder: &Value) -> Value {
+    if schema.get("description").is_some() { schema } else { described(schema, holder) }
+}
+
+/// A path of the document, taken apart.
+struct Template<'a> {
+    /// Its pieces; parameters are indexes of `names`.
+    pieces: Vec<Piece>,
+    /// Names of its parameters, each once.
+    names: Vec<&'a str>,
+    /// What is written behind a `?`.
+    query: String,
+}
+
+impl<'a> Template<'a> {
+    /// Takes a path apart. What is behind a `#` is never sent: documents use it to tell operations apart.
+    fn parse(path: &'a str) -> Result<Self, String> {
+        let path = path.split('#').next().unwrap_or_default();
+        let (path, query) = path.split_once('?').unwrap_or((path, ""));
+        if query.contains('{') {
+            return Err("its path has a parameter behind a \"?\"".to_owned());
+        }
+        let mut template = Template { pieces: Vec::new(), names: Vec::new(), query: String::new() };
+        percent(&mut template.query, query, Keeps::Query);
+        let mut text = String::new();
+        if !path.starts_with('/') {
+            text.push('/');
+        }
+        let mut rest = path;
+        while let Some((before, after)) = rest.split_once('{') {
+            let Some((name, behind)) = after.split_once('}') else {
+                return Err("its path has a \"{\" without its \"}\"".to_owned());
+            };
+            percent(&mut text, before, Keeps::Path);
+            if !text.is_empty() {
+                template.pieces.push(Piece::Text(std::mem::take(&mut text).into()));
+            }
+            let known = template.names.iter().position(|other| *other == name);
+            template.pieces.push(Piece::Parameter(known.unwrap_or(template.names.len())));
+            if known.is_none() {
+                template.names.push(name);
+            }
+            rest = behind;
+        }
+        percent(&mut text, rest, Keeps::Path);
+        if !text.is_empty() {
+            template.pieces.push(Piece::Text(text.into()));
+        }
+        Ok(template)
+    }
+}

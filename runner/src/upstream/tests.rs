@@ -1,0 +1,1 @@
+//! Calls against a server that records what arrives.

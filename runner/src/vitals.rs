@@ -1,0 +1,125 @@
+//! The figures a runner keeps about itself. Nothing here reads a request or writes to the channel.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use mcp_init::channel::Metrics;
+use tokio::time::Instant;
+
+/// The kernel counts a process's time in hundredths of a second (`USER_HZ`), on every architecture.
+const TICKS_PER_SECOND: f64 = 100.0;
+
+/// Counters since the start.
+#[derive(Debug)]
+pub(crate) struct Vitals {
+    /// When the process began.
+    started: Instant,
+    /// Requests that reached the tools: lists and calls. Probes and handshakes are not work.
+    requests: AtomicU64,
+    /// Of these, how many failed.
+    errors: AtomicU64,
+    /// The time they took together.
+    microseconds: AtomicU64,
+    /// What CPU usage is measured from.
+    before: Mutex<Sample>,
+}
+
+/// The CPU time at a point in time.
+#[derive(Debug, Clone, Copy)]
+struct Sample {
+    /// When.
+    at: Instant,
+    /// Ticks used by then.
+    ticks: u64,
+}
+
+impl Vitals {
+    /// All counters at zero.
+    pub(crate) fn new() -> Self {
+        let started = Instant::now();
+        Self {
+            started,
+            requests: AtomicU64::new(0),
+            errors: AtomicU64::new(0),
+            microseconds: AtomicU64::new(0),
+            before: Mutex::new(Sample { at: started, ticks: 0 }),
+        }
+    }
+
+    /// Counts a request that took `time`.
+    pub(crate) fn count(&self, time: Duration, failed: bool) {
+        let microseconds = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+        self.requests.fetch_add(1, Ordering::Relaxed);
+        self.errors.fetch_add(u64::from(failed), Ordering::Relaxed);
+        self.microseconds.fetch_add(microseconds, Ordering::Relaxed);
+    }
+
+    /// The figures now; CPU usage is since the last time somebody asked.
+    pub(crate) fn measure(&self) -> Metrics {
+        let requests = float(self.requests.load(Ordering::Relaxed));
+        Metrics {
+            memory_usage: float(resident_bytes()),
+            cpu_usage: self.cpu_percent(),
+            uptime: milliseconds(self.started.elapsed()),
+            request_count: requests,
+            error_count: float(self.errors.load(Ordering::Relaxed)),
+            average_response_time: float(self.microseconds.load(Ordering::Relaxed))
+                / 1000.0
+                / requests.max(1.0),
+        }
+    }
+
+    /// Percent of one core since the last sample, which this replaces.
+    fn cpu_percent(&self) -> f64 {
+        let now = Sample { at: Instant::now(), ticks: cpu_ticks() };
+        let Ok(mut before) = self.before.lock() else {
+            return 0.0;
+        };
+        let elapsed = now.at.duration_since(before.at).as_secs_f64();
+        let used = float(now.ticks.saturating_sub(before.ticks)) / TICKS_PER_SECOND;
+        *before = now;
+        if elapsed > 0.0 { used / elapsed * 100.0 } else { 0.0 }
+    }
+}
+
+/// Resident memory; 0 where the kernel does not say.
+fn resident_bytes() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok()).unwrap_or(0) * 1024
+}
+
+/// CPU time used, in ticks: fields 14 and 15, counted behind the name, which may hold anything.
+fn cpu_ticks() -> u64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let fields = stat.rsplit_once(") ").map(|(_, fields)| fields).unwrap_or_default();
+    fields.split(' ').skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum()
+}
+
+/// A duration in milliseconds.
+fn milliseconds(time: Duration) -> f64 {
+    time.as_secs_f64() * 1000.0
+}
+
+/// A counter as the wire carries it.
+#[expect(clippy::as_conversions, clippy::cast_precision_loss, reason = "exact up to 2^53, and a statistic")]
+fn float(count: u64) -> f64 {
+    count as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_are_true() {
+        let vitals = Vitals::new();
+        vitals.count(Duration::from_millis(10), false);
+        vitals.count(Duration::from_millis(30), true);
+        let metrics = vitals.measure();
+        assert_eq!((metrics.request_count, metrics.error_count), (2.0, 1.0));
+        assert!((metrics.average_response_time - 20.0).abs() < 1e-9);
+        assert!(metrics.memory_usage > 100_000.0 && metrics.uptime > 0.0 && metrics.cpu_usage >= 0.0);
+    }
+}

@@ -1,0 +1,176 @@
+//! The verbs that change something: `start`, `stop`, `restart`, `reload`, `shutdown`. How it is done is the
+//! supervisor's concern.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::arguments::Invocation;
+use super::failure::{FAILED, Failure, OK};
+use super::options::Flag;
+use super::output::Output;
+use super::places::Places;
+use super::report::{self, Service};
+use super::status::{ANSWER_TIME, ended};
+use super::table;
+use super::units;
+use crate::config;
+use crate::control::client::{Client, ClientError};
+use crate::control::wire::{Named, Order};
+
+/// A change that services can be put through.
+#[derive(Debug)]
+pub(super) struct Change {
+    /// What the supervisor is asked.
+    order: fn(Named) -> Order,
+    /// States in which it is done.
+    goal: &'static [&'static str],
+}
+
+/// `start`.
+pub(super) const START: Change = Change { order: Order::Start, goal: &["running"] };
+/// `stop`.
+pub(super) const STOP: Change = Change { order: Order::Stop, goal: &["stopped", "error"] };
+/// `restart`.
+pub(super) const RESTART: Change = Change { order: Order::Restart, goal: &["running"] };
+
+/// Puts services through a change.
+pub(super) fn change(
+    change: &Change,
+    invocation: &Invocation,
+    places: &Places,
+    out: &mut Output,
+) -> Result<u8, Failure> {
+    let names = invocation.names()?;
+    let verb = invocation.verb.name;
+    match (names.is_empty(), invocation.has(Flag::All)) {
+        (true, false) => {
+            return Err(Failure::usage(format!("cannot {verb} nothing: name a service, or say --all")));
+        }
+        (false, true) => {
+            return Err(Failure::usage(format!("cannot {verb} \"--all\": services are named as well")));
+        }
+        (true, true) | (false, false) => {}
+    }
+    let wait = !invocation.has(Flag::NoWait);
+    let limit = time(invocation)?.or((!wait).then_some(ANSWER_TIME));
+    let order = (change.order)(Named { services: names.clone(), wait });
+    let socket = places.socket()?;
+    let mut client = Client::connect(&socket)?;
+    let id = client.ask(order, limit)?;
+    let end = match report::hear(&mut client, id) {
+        Ok(report) => report.end,
+        Err(ClientError::Late(limit)) => {
+            return Err(late(change, invocation, limit, &names, &mut Client::connect(&socket)?)?);
+        }
+        Err(error) => return Err(error.into()),
+    };
+    if end.is_unknown() {
+        ended(verb, &names, &end, &mut client)?;
+    }
+    show(invocation, &names, &mut client, out)?;
+    end.done()?;
+    Ok(OK)
+}
+
+/// Shows how the services are now.
+fn show(
+    invocation: &Invocation,
+    names: &[Box<str>],
+    client: &mut Client,
+    out: &mut Output,
+) -> Result<(), Failure> {
+    let id = client.ask(Order::Status { services: names.to_vec() }, Some(ANSWER_TIME))?;
+    if invocation.json() {
+        return report::pass(client, id, out)?.end.done().map(drop);
+    }
+    let report = report::hear(client, id)?;
+    for service in &report.services {
+        line(service, out);
+    }
+    report.end.done().map(drop)
+}
+
+/// A service in a line: `pets: running, pid 12, http://…`.
+fn line(service: &Service, out: &mut Output) {
+    out.text(&format!("{}: ", service.server_id));
+    out.styled(table::state_style(&service.status), &service.status);
+    if let Some(pid) = service.pid {
+        out.text(&format!(", pid {pid}"));
+    }
+    match (service.is_running(), &service.endpoint, &service.last_error) {
+        (true, Some(endpoint), _) => out.text(&format!(", {endpoint}")),
+        (false, _, Some(error)) if &*service.status != "stopped" => {
+            out.text(&format!(", {}", table::one_line(error)));
+        }
+        _ => {}
+    }
+    out.text("\n");
+}
+
+/// Says what is not done yet.
+fn late(
+    change: &Change,
+    invocation: &Invocation,
+    limit: Duration,
+    names: &[Box<str>],
+    client: &mut Client,
+) -> Result<Failure, ClientError> {
+    let id = client.ask(Order::Status { services: names.to_vec() }, Some(ANSWER_TIME))?;
+    let services = report::hear(client, id)?.services;
+    let waiting = services.iter().filter(|service| !change.goal.contains(&&*service.status));
+    let waiting: Vec<_> =
+        waiting.map(|service| format!("{} is {}", service.server_id, service.status)).collect();
+    let which = if waiting.is_empty() { "it was done just after".to_owned() } else { waiting.join(", ") };
+    let time = units::duration(u64::try_from(limit.as_millis()).unwrap_or(u64::MAX));
+    Ok(Failure::new(FAILED, format!("cannot {} within {time}: {which}", invocation.verb.name)))
+}
+
+/// `reload`.
+pub(super) fn reload(invocation: &Invocation, places: &Places, out: &mut Output) -> Result<u8, Failure> {
+    let mut client = Client::connect(&places.socket()?)?;
+    let id = client.ask(Order::Reload, time(invocation)?)?;
+    let end = report::hear(&mut client, id)?.end;
+    let done = end.done()?;
+    if invocation.json() {
+        out.json(&json!({ "done": done }))?;
+    } else {
+        out.line(done);
+    }
+    Ok(OK)
+}
+
+/// `shutdown`. The supervisor is gone when it has hung up.
+pub(super) fn shutdown(invocation: &Invocation, places: &Places, out: &mut Output) -> Result<u8, Failure> {
+    let limit = time(invocation)?;
+    let mut client = Client::connect(&places.socket()?)?;
+    let id = client.ask(Order::Shutdown, limit)?;
+    let wait = !invocation.has(Flag::NoWait);
+    if wait {
+        match report::hear(&mut client, id) {
+            Ok(report) => drop(report.end.done()?),
+            Err(ClientError::Closed) => {}
+            Err(error) => return Err(error.into()),
+        }
+        client.wait_for_end()?;
+    }
+    let text = if wait { "the supervisor has ended" } else { "the supervisor ends" };
+    if invocation.json() {
+        out.json(&json!({ "done": text }))?;
+    } else {
+        out.line(text);
+    }
+    Ok(OK)
+}
+
+/// `--timeout TIME`.
+pub(super) fn time(invocation: &Invocation) -> Result<Option<Duration>, Failure> {
+    let Some(typed) = invocation.value(Flag::Timeout) else { return Ok(None) };
+    match typed.to_str().and_then(config::duration) {
+        Some(time) if !time.is_zero() => Ok(Some(time)),
+        _ => Err(Failure::usage(format!(
+            "cannot read --timeout \"{}\": not a time with a unit, such as 500ms, 30s or 2m",
+            typed.display()
+        ))),
+    }
+}

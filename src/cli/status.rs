@@ -1,0 +1,107 @@
+//! `status`: the services and how they are. What they look like is the table's concern.
+
+use std::time::Duration;
+
+use super::arguments::Invocation;
+use super::failure::{Failure, NOT_RUNNING, OK, UNKNOWN};
+use super::options::Flag;
+use super::output::{Output, Style};
+use super::places::Places;
+use super::process;
+use super::report::{self, End, Report, Service};
+use super::table;
+use crate::config::nearest;
+use crate::control::client::Client;
+use crate::control::wire::{Order, SupervisorReport};
+
+/// Time for an answer that needs no waiting: far more than a busy machine takes.
+pub(super) const ANSWER_TIME: Duration = Duration::from_secs(10);
+
+/// `status [SERVICE…]`.
+pub(super) fn answer(invocation: &Invocation, places: &Places, out: &mut Output) -> Result<u8, Failure> {
+    let names = invocation.names()?;
+    let mut client = Client::connect(&places.socket()?)?;
+    let settled = invocation.has(Flag::Settled);
+    if settled {
+        let id = client.ask(Order::Settled, None)?;
+        report::hear(&mut client, id)?.end.done()?;
+    }
+    let id = client.ask(Order::Status { services: names.clone() }, Some(ANSWER_TIME))?;
+    if invocation.json() {
+        let passed = report::pass(&mut client, id, out)?;
+        if passed.end.done().is_err() {
+            out.clear();
+        }
+        ended("show", &names, &passed.end, &mut client)?;
+        return Ok(code(&names, passed.first_status.as_deref()));
+    }
+    let mut report = report::hear(&mut client, id)?;
+    ended("show", &names, &report.end, &mut client)?;
+    process::fill_in(&mut report.services);
+    print(&report, settled, out);
+    Ok(code(&names, report.services.first().map(|service| &*service.status)))
+}
+
+/// The services as people see them.
+fn print(report: &Report, settled: bool, out: &mut Output) {
+    if settled && let Some(supervisor) = &report.supervisor {
+        greet(supervisor, &report.services, out);
+    }
+    table::render(&report.services, out);
+    if let Some(degraded) = report.supervisor.as_ref().and_then(|report| report.degraded.as_deref()) {
+        out.styled(Style::Yellow, &format!("degraded: {}", table::one_line(degraded)));
+        out.text("\n");
+    }
+    if settled {
+        invite(&report.services, out);
+    }
+}
+
+/// Says who supervises.
+fn greet(supervisor: &SupervisorReport, services: &[Service], out: &mut Output) {
+    let count = services.len();
+    let noun = if count == 1 { "service" } else { "services" };
+    let version = &supervisor.version;
+    out.text(&format!("\nmcp-init {version}, pid {}, supervises {count} {noun}\n\n", supervisor.pid));
+}
+
+/// Says how to connect to the first server that a client can connect to.
+fn invite(services: &[Service], out: &mut Output) {
+    out.text("\n");
+    let mut reachable = services.iter().filter(|service| service.is_running());
+    let server = reachable.find_map(|service| Some((&service.server_id, service.endpoint.as_deref()?)));
+    if let Some((id, endpoint)) = server {
+        out.line(&format!("connect a client:  claude mcp add --transport http {id} {endpoint}"));
+    }
+    out.line("stop everything:   Ctrl-C, or mcp-init shutdown");
+}
+
+/// LSB: whether the one service that was named is running.
+fn code(names: &[Box<str>], first_status: Option<&str>) -> u8 {
+    match (names, first_status) {
+        ([_], Some("running")) | ([] | [_, _, ..], _) => OK,
+        ([_], Some(_)) => NOT_RUNNING,
+        ([_], None) => UNKNOWN,
+    }
+}
+
+/// Done, or the failure it is; of an unknown service, with the name that was probably meant.
+pub(super) fn ended(verb: &str, names: &[Box<str>], end: &End, client: &mut Client) -> Result<(), Failure> {
+    let Err(failure) = end.done() else { return Ok(()) };
+    if !end.is_unknown() {
+        return Err(failure);
+    }
+    let id = client.ask(Order::Status { services: Vec::new() }, Some(ANSWER_TIME))?;
+    let known = report::hear(client, id)?.services;
+    let known = || known.iter().map(|service| &*service.server_id);
+    let Some(name) = names.iter().find(|name| !known().any(|id| id == &***name)) else {
+        return Err(failure);
+    };
+    Err(unknown(verb, name, known()))
+}
+
+/// There is no such service.
+pub(super) fn unknown<'a>(verb: &str, name: &str, known: impl Iterator<Item = &'a str>) -> Failure {
+    let hint = nearest(name, known).map_or(String::new(), |near| format!("; the nearest name is \"{near}\""));
+    Failure::new(UNKNOWN, format!("cannot {verb} \"{}\": no such service{hint}", table::one_line(name)))
+}

@@ -1,0 +1,189 @@
+//! The supervisor's side of the control socket: clients, their request lines in, answer lines out. No client
+//! can slow it or make it grow. What an order leads to is not known here.
+
+use std::collections::BTreeMap;
+use std::io::{self, Read, Write};
+use std::os::fd::AsRawFd;
+use std::os::unix::net::{UnixListener, UnixStream};
+
+use nix::sys::socket::{getsockopt, sockopt};
+use serde::Serialize;
+
+use super::wire::{Answer, REQUEST_BYTES_MAX, Request};
+
+/// Clients at a time; a further one is turned away.
+const CLIENTS_MAX: usize = 64;
+/// Answer bytes that may wait for a client before it gets no more to wait for.
+const UNSENT_BYTES_MAX: usize = 64 * 1024;
+
+/// A client, by the order in which it came.
+pub(crate) type ClientId = usize;
+
+/// A connected client.
+#[derive(Debug)]
+struct Client {
+    /// Nonblocking.
+    stream: UnixStream,
+    /// What it sent and was not yet looked at.
+    received: Vec<u8>,
+    /// What it has not taken yet.
+    unsent: Vec<u8>,
+    /// Whether its last bytes were read.
+    at_end: bool,
+}
+
+/// All clients.
+#[derive(Debug)]
+pub(crate) struct Clients {
+    /// Where they come from; nonblocking.
+    listener: UnixListener,
+    /// Who is connected.
+    clients: BTreeMap<ClientId, Client>,
+    /// The next one's id.
+    next: ClientId,
+}
+
+/// What a client is registered with.
+pub(crate) type Register<'a> = &'a mut dyn FnMut(ClientId, i32) -> io::Result<()>;
+
+impl Clients {
+    /// Clients of a socket that listens already.
+    pub(crate) fn new(listener: UnixListener) -> io::Result<Self> {
+        listener.set_nonblocking(true)?;
+        Ok(Self { listener, clients: BTreeMap::new(), next: 0 })
+    }
+
+    /// From now on they come from another socket.
+    pub(crate) fn listen(&mut self, listener: UnixListener) -> io::Result<()> {
+        listener.set_nonblocking(true)?;
+        self.listener = listener;
+        Ok(())
+    }
+
+    /// What becomes readable when a client comes.
+    pub(crate) fn fd(&self) -> i32 {
+        self.listener.as_raw_fd()
+    }
+
+    /// Takes in whoever waits. Whoever is neither root nor the user we run as is told so and let go.
+    pub(crate) fn accept(&mut self, register: Register<'_>) {
+        while let Ok((stream, _)) = self.listener.accept() {
+            let refusal = refusal(&stream, self.clients.len());
+            if stream.set_nonblocking(true).is_err() || register(self.next, stream.as_raw_fd()).is_err() {
+                continue;
+            }
+            let mut client = Client { stream, received: Vec::new(), unsent: Vec::new(), at_end: false };
+            if let Some((error, exit)) = refusal {
+                let answer = Answer { error: Some(error.into()), exit: Some(exit), ..Answer::default() };
+                client.unsent = line(&answer);
+                client.flush();
+                continue;
+            }
+            self.clients.insert(self.next, client);
+            self.next = self.next.wrapping_add(1);
+        }
+    }
+
+    /// Reads what a client sent; `false` when it is gone.
+    pub(crate) fn read(&mut self, id: ClientId) -> bool {
+        let Some(client) = self.clients.get_mut(&id) else { return false };
+        let mut bytes = [0; 4096];
+        while client.received.len() <= REQUEST_BYTES_MAX {
+            match client.stream.read(&mut bytes) {
+                Ok(0) => {
+                    client.at_end = true;
+                    return true;
+                }
+                Ok(count) => client.received.extend_from_slice(bytes.get(..count).unwrap_or_default()),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return true,
+                Err(_) => {
+                    self.clients.remove(&id);
+                    return false;
+                }
+            }
+        }
+        true
+    }
+
+    /// The next request of a client, if one is there whole; `Err` holds what is wrong with the line.
+    pub(crate) fn request(&mut self, id: ClientId) -> Option<Result<Request, String>> {
+        let client = self.clients.get_mut(&id)?;
+        let Some(end) = client.received.iter().position(|byte| *byte == b'\n') else {
+            let too_long = client.received.len() > REQUEST_BYTES_MAX;
+            if too_long {
+                client.received = Vec::new();
+            }
+            return too_long.then(|| Err("cannot read request: the line is too long".to_owned()));
+        };
+        let line: Vec<u8> = client.received.drain(..=end).collect();
+        if client.received.is_empty() {
+            client.received = Vec::new();
+        }
+        Some(serde_json::from_slice(&line).map_err(|error| format!("cannot read request: {error}")))
+    }
+
+    /// Whether a client can be given more to wait for.
+    pub(crate) fn has_room(&self, id: ClientId) -> bool {
+        self.clients.get(&id).is_some_and(|client| client.unsent.len() < UNSENT_BYTES_MAX)
+    }
+
+    /// Whether it is still there.
+    pub(crate) fn is_there(&self, id: ClientId) -> bool {
+        self.clients.contains_key(&id)
+    }
+
+    /// Sends an answer's line, or keeps it until the client takes it.
+    pub(crate) fn answer(&mut self, id: ClientId, answer: &Answer<'_>) {
+        if let Some(client) = self.clients.get_mut(&id) {
+            client.unsent.extend_from_slice(&line(answer));
+        }
+    }
+
+    /// Sends what a client takes now; lets it go when it is gone, or has ended and owes and is owed nothing
+    /// (`busy` says that an answer is still to come).
+    pub(crate) fn flush(&mut self, id: ClientId, busy: bool) {
+        let Some(client) = self.clients.get_mut(&id) else { return };
+        let alive = client.flush();
+        if !alive || (client.at_end && client.unsent.is_empty() && client.received.is_empty() && !busy) {
+            self.clients.remove(&id);
+        }
+    }
+
+    /// Everybody who is connected.
+    pub(crate) fn ids(&self) -> Vec<ClientId> {
+        self.clients.keys().copied().collect()
+    }
+}
+
+impl Client {
+    /// Sends what it takes now; `false` when it is gone.
+    fn flush(&mut self) -> bool {
+        while !self.unsent.is_empty() {
+            match self.stream.write(&self.unsent) {
+                Ok(count) => drop(self.unsent.drain(..count.min(self.unsent.len()))),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return true,
+                Err(_) => return false,
+            }
+        }
+        self.unsent = Vec::new();
+        true
+    }
+}
+
+/// Why somebody may not be a client.
+fn refusal(stream: &UnixStream, clients: usize) -> Option<(&'static str, u8)> {
+    let uid = getsockopt(stream, sockopt::PeerCredentials).map(|peer| peer.uid()).ok();
+    if uid != Some(0) && uid != Some(nix::unistd::geteuid().as_raw()) {
+        return Some(("cannot obey: only root and the supervisor's own user may command it", 77));
+    }
+    (clients >= CLIENTS_MAX).then_some(("cannot take a further client: there are too many", 75))
+}
+
+/// An answer as a line.
+fn line(answer: &impl Serialize) -> Vec<u8> {
+    let mut bytes = serde_json::to_vec(answer).unwrap_or_default();
+    bytes.push(b'\n');
+    bytes
+}

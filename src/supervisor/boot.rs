@@ -1,0 +1,265 @@
+//! From the command line to the loop and back: the only time the supervisor touches a disk. What may fail here
+//! fails with one line and an exit code; afterwards nothing may.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::fd::AsFd;
+use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
+
+use mio::{Interest, Poll};
+use nix::fcntl::{Flock, FlockArg};
+
+use crate::config;
+use crate::config::Environment;
+use crate::config::plan::{Plan, Settings};
+use crate::control::server::Clients;
+use crate::life::policy::Event;
+use crate::life::roster::Roster;
+use crate::sys::clock::{self, Now};
+use crate::sys::signal::{self, Signals};
+use crate::sys::spawn::{Launch, Spawner};
+use crate::sys::{own, pipe};
+
+use super::orders::Orders;
+use super::scribes::{Scribe, own_path};
+use super::{LISTENER, SIGNALS, Supervisor, log, rites};
+
+/// The layout of the state folder.
+const LAYOUT: u32 = 1;
+/// s6's "somebody else supervises this already".
+const EXIT_SECOND: u8 = 100;
+/// The system does not let us.
+const EXIT_SYSTEM: u8 = 111;
+/// `EX_CONFIG`.
+const EXIT_CONFIG: u8 = 78;
+
+/// How to supervise.
+#[derive(Debug)]
+pub(crate) struct RunOptions {
+    /// Where the configuration is; absolute.
+    pub(crate) config_dir: PathBuf,
+    /// As we found it.
+    pub(crate) environment: Environment,
+    /// Whether a table of the services is printed once they have started.
+    pub(crate) table: bool,
+}
+
+/// Why nothing was supervised.
+#[derive(Debug)]
+pub(crate) struct BootError {
+    /// What to say, a line each, without the program's name.
+    pub(crate) lines: Vec<String>,
+    /// The exit code that says the same.
+    pub(crate) exit: u8,
+}
+
+impl BootError {
+    /// `cannot VERB OBJECT: REASON`.
+    fn system(what: &str, error: &io::Error) -> Self {
+        Self { lines: vec![format!("cannot {what}: {}", own::reason(error))], exit: EXIT_SYSTEM }
+    }
+}
+
+/// Supervises until told to end; the exit code.
+pub(crate) fn run(options: RunOptions) -> Result<u8, BootError> {
+    signal::block_all();
+    own::tidy_descriptors();
+    let plan = config::load(&options.config_dir, &options.environment).map_err(|errors| BootError {
+        lines: errors.iter().map(ToString::to_string).collect(),
+        exit: EXIT_CONFIG,
+    })?;
+    log::begin(plan.settings.log_level);
+    let locks = claim(&plan.settings)?;
+    let table = options.table;
+    let mut supervisor = begin(plan, options)?;
+    log::queue(true);
+    if table {
+        supervisor.print_table();
+    }
+    let code = rites::guard(&mut supervisor, Supervisor::supervise);
+    drop(locks);
+    Ok(code)
+}
+
+/// Makes the folders and takes the locks: the supervisor is the only one of its state, or it is none.
+fn claim(settings: &Settings) -> Result<Vec<Flock<File>>, BootError> {
+    let folders =
+        [&settings.runtime_dir, &settings.runner_config_dir, &settings.state_dir, &settings.log_dir];
+    for folder in folders {
+        let secret = folder == &settings.runner_config_dir;
+        let made = DirBuilder::new().recursive(true).mode(if secret { 0o700 } else { 0o755 }).create(folder);
+        // A read-only disk is a normal mode; what has to be there is found out below.
+        if let Err(error) = made
+            && folder == &settings.runtime_dir
+        {
+            return Err(BootError::system(&format!("make {}", folder.display()), &error));
+        }
+    }
+    let mut locks = vec![lock(&settings.runtime_dir.join("lock"), true)?];
+    let version = settings.state_dir.join("version");
+    match lock(&version, false) {
+        Ok(lock) => {
+            check_layout(&version, &lock)?;
+            locks.push(lock);
+        }
+        Err(error) if error.exit == EXIT_SECOND => return Err(error),
+        Err(error) => ::log::warn!("{}: running from memory", error.lines.join("; ")),
+    }
+    Ok(locks)
+}
+
+/// Locks a file, making it if need be; with `sign`, writes our pid into it.
+fn lock(path: &Path, sign: bool) -> Result<Flock<File>, BootError> {
+    let object = path.display();
+    let open = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
+    let file = open.map_err(|error| BootError::system(&format!("open {object}"), &error))?;
+    match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+        Ok(mut lock) => {
+            if sign {
+                let written = lock.set_len(0).and_then(|()| writeln!(lock, "{}", std::process::id()));
+                written.map_err(|error| BootError::system(&format!("write {object}"), &error))?;
+            }
+            Ok(lock)
+        }
+        Err((mut file, nix::errno::Errno::EWOULDBLOCK)) => {
+            let mut holder = String::new();
+            let known = sign && file.read_to_string(&mut holder).is_ok() && !holder.trim().is_empty();
+            let who = if known { format!(" (pid {})", holder.trim()) } else { String::new() };
+            let line = format!("cannot supervise: another supervisor{who} holds {object}");
+            Err(BootError { lines: vec![line], exit: EXIT_SECOND })
+        }
+        Err((_, errno)) => Err(BootError::system(&format!("lock {object}"), &errno.into())),
+    }
+}
+
+/// Reads the layout's number, or writes it into a new state folder. A newer layout is not touched.
+fn check_layout(path: &Path, mut file: &File) -> Result<(), BootError> {
+    let mut text = String::new();
+    // What cannot be read is alien: it costs that record only, and is written anew.
+    drop(file.read_to_string(&mut text));
+    match text.trim().parse::<u32>() {
+        Ok(found) if found > LAYOUT => {
+            let line = format!(
+                "cannot use {}: it was written by a newer mcp-init (layout {found}, this one knows {LAYOUT})",
+                path.display()
+            );
+            Err(BootError { lines: vec![line], exit: EXIT_CONFIG })
+        }
+        Ok(_) => Ok(()),
+        Err(_) => {
+            drop(file.set_len(0).and_then(|()| writeln!(file, "{LAYOUT}")));
+            Ok(())
+        }
+    }
+}
+
+/// Everything that the loop needs, and the services on their way.
+fn begin(plan: Plan, options: RunOptions) -> Result<Supervisor, BootError> {
+    let system = BootError::system;
+    let nofile = own::raise_descriptors();
+    if !own::is_first()
+        && let Err(error) = own::become_reaper()
+    {
+        ::log::warn!("cannot adopt orphans of services: {}", own::reason(&error));
+    }
+    let hangup_ends = !own::is_first() && own::has_terminal();
+    let signals = Signals::new().map_err(|error| system("hear signals", &error))?;
+    let poll = Poll::new().map_err(|error| system("make the poll", &error))?;
+    let clients = Clients::new(listen(&plan.settings)?).map_err(|error| system("listen", &error))?;
+    // No mount is pinned by where we were started.
+    drop(std::env::set_current_dir("/"));
+    let now = clock::now();
+    let mut supervisor = Supervisor {
+        settings: plan.settings,
+        config_dir: options.config_dir,
+        environment: options.environment,
+        roster: Roster::default(),
+        units: Vec::with_capacity(plan.services.len()),
+        todo: std::collections::VecDeque::new(),
+        spawner: Spawner::new(own::to_reset(), nofile),
+        poll,
+        signals,
+        clients,
+        orders: Orders::default(),
+        scribe: Scribe::new(now.instant),
+        reload: None,
+        unfinished: std::collections::VecDeque::new(),
+        now,
+        born: now.instant,
+        ends_asked: 0,
+        degraded: None,
+        reaped: 0,
+        orphans: 0,
+        turns: 0,
+        hangup_ends,
+    };
+    let fd = supervisor.signals.fd();
+    let heard = supervisor.register(fd, SIGNALS, Interest::READABLE).and_then(|()| {
+        let fd = supervisor.clients.fd();
+        supervisor.register(fd, LISTENER, Interest::READABLE)
+    });
+    heard.map_err(|error| system("hear descriptors", &error))?;
+    supervisor.renew_scribe();
+    supervisor.begin_services(plan.services, now);
+    own::trim_memory();
+    Ok(supervisor)
+}
+
+/// Listens on the control socket. Whoever holds the lock may replace what an earlier life left there.
+fn listen(settings: &Settings) -> Result<UnixListener, BootError> {
+    let path = settings.runtime_dir.join("control.sock");
+    super::bind(&path).map_err(|error| BootError::system(&format!("listen on {}", path.display()), &error))
+}
+
+impl Supervisor {
+    /// Takes in the services and starts those that are to be started.
+    fn begin_services(&mut self, services: Vec<config::plan::Service>, now: Now) {
+        for service in services {
+            let enabled = service.enabled;
+            let id = self.take_in(service, now.stamp);
+            if enabled {
+                self.roster.on(id, Event::Start, now.instant, &mut self.todo);
+            }
+        }
+    }
+
+    /// Lets a child print the table of the services once they have started: the loop itself prints nothing.
+    fn print_table(&mut self) {
+        let Ok(null) = pipe::null() else { return };
+        let (stdout, stderr) = (io::stdout(), io::stderr());
+        let dir = std::ffi::CString::new(self.config_dir.as_os_str().as_encoded_bytes()).unwrap_or_default();
+        let argv =
+            [c"mcp-init".to_owned(), c"-c".to_owned(), dir, c"status".to_owned(), c"--settled".to_owned()];
+        let launched = self.spawner.spawn(&Launch {
+            programs: &[c"/proc/self/exe".to_owned(), own_path()],
+            argv: &argv,
+            envp: &super::reload::whole_environment(&self.environment),
+            directory: c"/",
+            stdio: [null.as_fd(), stdout.as_fd(), stderr.as_fd()],
+            extra: None,
+            session: false,
+        });
+        if let Err(error) = launched {
+            ::log::warn!("cannot print the table of services: {error}");
+        }
+    }
+
+    /// The loop, and the end; the exit code.
+    fn supervise(&mut self) -> u8 {
+        let mut ready = mio::Events::with_capacity(64);
+        loop {
+            match self.turn(&mut ready) {
+                Ok(true) => {}
+                Ok(false) => break,
+                // The poll itself fails only for lack of kernel memory: the next turn tries again.
+                Err(error) => ::log::error!("cannot wait for events: {}", own::reason(&error)),
+            }
+        }
+        let clean = self.roster.is_at_rest();
+        self.finish();
+        drop(fs::remove_file(self.settings.runtime_dir.join("control.sock")));
+        u8::from(!clean)
+    }
+}

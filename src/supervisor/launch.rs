@@ -1,0 +1,176 @@
+//! What a service's process is started with: program, arguments, environment, descriptors. The process itself
+//! is made in `sys`.
+
+use std::collections::BTreeMap;
+use std::ffi::{CString, OsStr};
+use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStrExt;
+
+use mio::{Interest, Token};
+
+use crate::channel::{FD_VARIABLE, NODE_FD_VARIABLE};
+use crate::config::plan::{LogMode, Program};
+use crate::life::policy::{Blame, Pid};
+use crate::life::roster::Id;
+use crate::sys::child::EXTRA_FD;
+use crate::sys::pipe;
+use crate::sys::spawn::Launch;
+
+use super::talk::Channel;
+use super::unit::Present;
+use super::{CHANNELS, Supervisor};
+
+/// What a service gets of our own environment; everything else it has to declare.
+const ALLOWED: [&str; 12] = [
+    "PATH",
+    "HOME",
+    "USER",
+    "LOGNAME",
+    "SHELL",
+    "LANG",
+    "LC_ALL",
+    "LC_CTYPE",
+    "TZ",
+    "TMPDIR",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+];
+/// Where programs are looked for when nobody says where.
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// The token of a service's channel.
+pub(super) fn channel_token(id: Id) -> Token {
+    Token(CHANNELS.saturating_add(id.index()))
+}
+
+impl Supervisor {
+    /// Makes a process for a service; why not, in one line.
+    pub(super) fn launch(&mut self, id: Id) -> Result<Pid, (Blame, String)> {
+        let machine =
+            |error: io::Error| (Blame::Machine, format!("cannot make descriptors: {}", reason(&error)));
+        self.make_output(id).map_err(machine)?;
+        let Some(unit) = self.units.get_mut(id.index()).and_then(Option::as_mut) else {
+            return Err((Blame::Service, "cannot start what does not exist".to_owned()));
+        };
+        let argv: Vec<CString> = match &unit.plan.program {
+            Program::Command(argv) => argv.iter().map(|text| c_string(&**text)).collect(),
+            Program::Server(_) => vec![
+                c_string(self.settings.runner.as_os_str()),
+                c"--config-file".to_owned(),
+                c_string(unit.config_file(&self.settings).as_os_str()),
+            ],
+        };
+        let channel = if unit.plan.channel { Some(pipe::channel().map_err(machine)?) } else { None };
+        let mut variables = allowed(&self.environment);
+        variables.extend(unit.plan.env.iter().map(|(name, value)| (&**name, value.to_string())));
+        if channel.is_some() {
+            variables.insert(FD_VARIABLE, EXTRA_FD.to_string());
+            variables.insert(NODE_FD_VARIABLE, EXTRA_FD.to_string());
+        }
+        let programs = candidates(argv.first(), variables.get("PATH").map_or(PATH, |path| path));
+        let envp: Vec<CString> =
+            variables.iter().map(|(name, value)| c_string(&format!("{name}={value}"))).collect();
+        let null = pipe::null().map_err(machine)?;
+        let write = unit.output.as_ref().map_or(null.as_fd(), |output| output.write.as_fd());
+        let launched = self.spawner.spawn(&Launch {
+            programs: &programs,
+            argv: &argv,
+            envp: &envp,
+            directory: &c_string(unit.plan.working_directory.as_os_str()),
+            stdio: [null.as_fd(), write, write],
+            extra: channel.as_ref().map(|(_, theirs)| theirs.as_fd()),
+            session: true,
+        });
+        let process = launched.map_err(|error| {
+            let program = argv.first().map(|name| name.to_string_lossy()).unwrap_or_default();
+            let object = match error.stage {
+                crate::sys::child::Stage::Exec => {
+                    format!("cannot execute {program}: {}", reason(&error.source))
+                }
+                crate::sys::child::Stage::Directory => {
+                    let folder = unit.plan.working_directory.display();
+                    format!("cannot enter {folder}: {}", reason(&error.source))
+                }
+                _ => error.to_string(),
+            };
+            (error.blame(), object)
+        })?;
+        let channel = channel.map(|(ours, _)| Channel::new(ours));
+        let fd = channel.as_ref().map(Channel::fd);
+        unit.present = Some(Present {
+            pidfd: process.pidfd,
+            started: self.now.stamp,
+            ticks: None,
+            channel,
+            was_ready: false,
+        });
+        unit.metrics = None;
+        unit.health = super::unit::Health::Unknown;
+        if let Some(fd) = fd
+            && let Err(error) =
+                self.register(fd, channel_token(id), Interest::READABLE.add(Interest::WRITABLE))
+        {
+            ::log::error!("cannot hear the channel of a service: {}", reason(&error));
+        }
+        Ok(process.pid)
+    }
+
+    /// Makes the pipe of a service's output before its first process, and lets the scribe read it.
+    fn make_output(&mut self, id: Id) -> io::Result<()> {
+        let needs = |unit: &super::Unit| unit.plan.log.mode == LogMode::File && unit.output.is_none();
+        if self.unit(id).is_some_and(needs) {
+            let output = pipe::output()?;
+            if let Some(unit) = self.unit_mut(id) {
+                unit.output = Some(output);
+            }
+            self.watch(id);
+        }
+        Ok(())
+    }
+
+    /// Lets the scribe read a service's output.
+    pub(super) fn watch(&mut self, id: Id) {
+        let Some(unit) = self.units.get(id.index()).and_then(Option::as_ref) else { return };
+        if let Some(output) = &unit.output {
+            let folder = self.settings.log_dir.join(&*unit.plan.id);
+            let rules = serde_json::to_vec(&unit.plan.log).unwrap_or_default();
+            // One that is not sent is sent again to the next scribe; meanwhile the pipe holds what comes.
+            let _sent = self.scribe.watch(id, &folder, &rules, &output.read);
+        }
+    }
+}
+
+/// What a service gets of our own environment.
+fn allowed(environment: &crate::config::Environment) -> BTreeMap<&str, String> {
+    let own =
+        |name: &'static str| environment.get(name).map(|value| (name, value.to_string_lossy().into_owned()));
+    let mut variables: BTreeMap<&str, String> = ALLOWED.into_iter().filter_map(own).collect();
+    variables.entry("PATH").or_insert_with(|| PATH.to_owned());
+    variables
+}
+
+/// The paths at which a program may be, in order.
+fn candidates(program: Option<&CString>, path: &str) -> Vec<CString> {
+    let Some(program) = program else { return Vec::new() };
+    if program.as_bytes().contains(&b'/') {
+        return vec![program.clone()];
+    }
+    let at = |folder: &str| {
+        let folder = if folder.is_empty() { "." } else { folder };
+        c_string(OsStr::from_bytes(&[folder.as_bytes(), b"/", program.as_bytes()].concat()))
+    };
+    path.split(':').map(at).collect()
+}
+
+/// A C string; a NUL ends it, as the kernel would have it.
+fn c_string(text: impl AsRef<OsStr>) -> CString {
+    let bytes = text.as_ref().as_bytes();
+    let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
+    CString::new(bytes.get(..end).unwrap_or_default()).unwrap_or_default()
+}
+
+/// The text of an error.
+fn reason(error: &io::Error) -> String {
+    crate::sys::own::reason(error)
+}

@@ -1,0 +1,83 @@
+//! What the supervisor says of itself. PID 1 must not wait for a console, nor die of one: inside the loop lines
+//! are queued for the scribe; outside they go to `simple_logger`, whose panics on a full or closed stderr end here.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+use log::{LevelFilter, Log, Metadata, Record};
+use simple_logger::SimpleLogger;
+
+use crate::config::plan::LogLevel;
+use crate::sys::clock;
+
+/// Lines that wait for the scribe; later ones are dropped.
+const LINES_MAX: usize = 256;
+
+/// The logger of this process.
+struct Logger {
+    /// For stderr, while nothing is lost by waiting for it.
+    simple: SimpleLogger,
+    /// Whether lines are queued instead.
+    queueing: AtomicBool,
+    /// The queue.
+    lines: Mutex<VecDeque<String>>,
+}
+
+/// The one logger.
+static LOGGER: OnceLock<Logger> = OnceLock::new();
+
+impl Log for Logger {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.target().starts_with("mcp_init")
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        if !self.enabled(record.metadata()) {
+            return;
+        }
+        if !self.queueing.load(Ordering::Relaxed) {
+            // A closed or full stderr makes `eprintln!` panic; what cannot be said is not worth dying for.
+            let _said = std::panic::catch_unwind(|| self.simple.log(record));
+            return;
+        }
+        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        if lines.len() < LINES_MAX {
+            let stamp = clock::now().stamp;
+            let level = record.level().as_str().to_ascii_lowercase();
+            lines.push_back(format!("{stamp} {level:<5} {}\n", record.args()));
+        }
+    }
+
+    fn flush(&self) {}
+}
+
+/// Begins to log, at this level.
+pub(super) fn begin(level: LogLevel) {
+    let level = match level {
+        LogLevel::Error => LevelFilter::Error,
+        LogLevel::Warn => LevelFilter::Warn,
+        LogLevel::Info => LevelFilter::Info,
+        LogLevel::Debug => LevelFilter::Debug,
+    };
+    let logger = LOGGER.get_or_init(|| Logger {
+        simple: SimpleLogger::new().with_level(level),
+        queueing: AtomicBool::new(false),
+        lines: Mutex::default(),
+    });
+    if log::set_logger(logger).is_ok() {
+        log::set_max_level(level);
+    }
+}
+
+/// Queues lines from now on, or stops to do so.
+pub(super) fn queue(on: bool) {
+    if let Some(logger) = LOGGER.get() {
+        logger.queueing.store(on, Ordering::Relaxed);
+    }
+}
+
+/// The next line that waits.
+pub(super) fn next_line() -> Option<String> {
+    LOGGER.get()?.lines.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
+}

@@ -1,0 +1,271 @@
+//! What clients asked for: taken, and answered once it is done. Who they are and how bytes reach them is the
+//! matter of `control`.
+
+use mio::{Interest, Token};
+use serde_json::value::to_raw_value;
+
+use crate::control::server::ClientId;
+use crate::control::wire::{Answer, Named, Order, Request, SupervisorReport};
+use crate::life::policy::Event;
+use crate::life::roster::Id;
+
+use super::unit::millis;
+use super::{CLIENTS, Supervisor, records};
+
+/// `EX_USAGE`.
+const EXIT_USAGE: u8 = 64;
+/// It did not work.
+const EXIT_FAILED: u8 = 1;
+/// LSB `status`: no such service.
+const EXIT_UNKNOWN: u8 = 4;
+
+/// What is waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Goal {
+    /// They run, or it is known that they will not soon.
+    Up,
+    /// Nothing of them is left.
+    Down,
+    /// Nothing is on its way.
+    Settled,
+    /// Nothing: the answer is not awaited.
+    Nothing,
+}
+
+/// An order that is not answered yet.
+#[derive(Debug)]
+struct Waiting {
+    /// Who asked.
+    client: ClientId,
+    /// The request.
+    request: u64,
+    /// What for.
+    ids: Vec<Id>,
+    /// What is waited for.
+    goal: Goal,
+}
+
+/// A report that goes out as fast as its reader takes it.
+#[derive(Debug)]
+struct Reporting {
+    /// Who asked.
+    client: ClientId,
+    /// The request.
+    request: u64,
+    /// Services still to be reported.
+    ids: std::vec::IntoIter<Id>,
+}
+
+/// Orders that are not answered yet.
+#[derive(Debug, Default)]
+pub(super) struct Orders {
+    /// Those that wait for something to happen.
+    waiting: Vec<Waiting>,
+    /// Those that are being answered.
+    reporting: Vec<Reporting>,
+}
+
+impl Orders {
+    /// Whether a client is owed something.
+    fn owes(&self, client: ClientId) -> bool {
+        self.waiting.iter().any(|waiting| waiting.client == client) || self.is_reporting(client)
+    }
+
+    /// Whether a client gets a report just now: its next request waits.
+    fn is_reporting(&self, client: ClientId) -> bool {
+        self.reporting.iter().any(|reporting| reporting.client == client)
+    }
+}
+
+impl Supervisor {
+    /// Takes in whoever wants to connect.
+    pub(super) fn accept(&mut self) {
+        let registry = self.poll.registry();
+        self.clients.accept(&mut |client, fd| {
+            let token = Token(CLIENTS.saturating_add(client));
+            registry.register(
+                &mut mio::unix::SourceFd(&fd),
+                token,
+                Interest::READABLE.add(Interest::WRITABLE),
+            )
+        });
+    }
+
+    /// A client sent something, or can take more.
+    pub(super) fn heed_client(&mut self, client: ClientId) {
+        if !self.clients.read(client) {
+            return;
+        }
+        self.take_requests(client);
+    }
+
+    /// Takes the requests of a client that are there whole.
+    fn take_requests(&mut self, client: ClientId) {
+        while !self.orders.is_reporting(client) && self.clients.has_room(client) {
+            match self.clients.request(client) {
+                None => break,
+                Some(Ok(request)) => self.obey(client, request),
+                Some(Err(error)) => self.refuse(client, 0, error, EXIT_USAGE),
+            }
+        }
+    }
+
+    /// Does what a request asks for.
+    fn obey(&mut self, client: ClientId, request: Request) {
+        let id = request.id;
+        match request.order {
+            Order::Status { services } => self.report(client, id, &services),
+            Order::Start(named) => self.order(client, id, &named, Event::Start, Goal::Up),
+            Order::Stop(named) => self.order(client, id, &named, Event::Stop, Goal::Down),
+            Order::Restart(named) => self.order(client, id, &named, Event::Restart, Goal::Up),
+            Order::Reload => self.begin_reload(Some((client, id))),
+            Order::Settled => {
+                self.orders.waiting.push(Waiting {
+                    client,
+                    request: id,
+                    ids: Vec::new(),
+                    goal: Goal::Settled,
+                });
+            }
+            Order::Shutdown => {
+                self.end();
+                let ids = self.ids().collect();
+                self.orders.waiting.push(Waiting { client, request: id, ids, goal: Goal::Down });
+            }
+        }
+    }
+
+    /// Tells the services what is asked of them, and remembers who waits for it.
+    fn order(&mut self, client: ClientId, request: u64, named: &Named, event: Event, goal: Goal) {
+        let ids = match self.find(&named.services) {
+            Ok(ids) => ids,
+            Err(error) => return self.refuse(client, request, error, EXIT_UNKNOWN),
+        };
+        if self.roster.is_ending() && event != Event::Stop {
+            let error = "cannot start services: the supervisor is stopping".to_owned();
+            return self.refuse(client, request, error, EXIT_FAILED);
+        }
+        for id in &ids {
+            self.roster.on(*id, event, self.now.instant, &mut self.todo);
+        }
+        let goal = if named.wait { goal } else { Goal::Nothing };
+        self.orders.waiting.push(Waiting { client, request, ids, goal });
+    }
+
+    /// The services with these ids; all for none.
+    fn find(&self, names: &[Box<str>]) -> Result<Vec<Id>, String> {
+        if names.is_empty() {
+            return Ok(self.ids().collect());
+        }
+        let one = |name: &Box<str>| {
+            let is_it =
+                |id: &Id| self.unit(*id).is_some_and(|unit| unit.plan.id == *name && !unit.is_removed);
+            self.ids().find(is_it).ok_or_else(|| format!("cannot find service {name}: it is not configured"))
+        };
+        names.iter().map(one).collect()
+    }
+
+    /// Begins to report.
+    fn report(&mut self, client: ClientId, request: u64, names: &[Box<str>]) {
+        match self.find(names) {
+            Err(error) => self.refuse(client, request, error, EXIT_UNKNOWN),
+            Ok(ids) => {
+                let report = to_raw_value(&self.own_report()).ok();
+                let answer = Answer { id: request, supervisor: report.as_deref(), ..Answer::default() };
+                self.clients.answer(client, &answer);
+                self.orders.reporting.push(Reporting { client, request, ids: ids.into_iter() });
+            }
+        }
+    }
+
+    /// The supervisor's own report.
+    fn own_report(&self) -> SupervisorReport {
+        SupervisorReport {
+            pid: i32::try_from(std::process::id()).unwrap_or(0),
+            version: env!("CARGO_PKG_VERSION").into(),
+            uptime: millis(self.now.instant.saturating_duration_since(self.born)),
+            scribe_pid: self.scribe.pid().map(|pid| pid.0),
+            degraded: self.degraded.clone(),
+            reaped: self.reaped,
+            orphans: self.orphans,
+            turns: self.turns,
+            dropped_events: self.scribe.dropped,
+        }
+    }
+
+    /// Answers what can be answered now, and sends what clients take.
+    pub(super) fn answer_orders(&mut self) {
+        let mut waiting = std::mem::take(&mut self.orders.waiting);
+        waiting.retain(|one| self.clients.is_there(one.client) && !self.settle(one));
+        self.orders.waiting.append(&mut waiting);
+        let mut reporting = std::mem::take(&mut self.orders.reporting);
+        reporting.retain_mut(|one| self.clients.is_there(one.client) && !self.report_more(one));
+        self.orders.reporting.append(&mut reporting);
+        for client in self.clients.ids() {
+            let busy = self.orders.owes(client);
+            self.clients.flush(client, busy);
+            self.take_requests(client);
+        }
+    }
+
+    /// Answers an order if what it waits for has come; whether it has.
+    fn settle(&mut self, waiting: &Waiting) -> bool {
+        let lives =
+            || waiting.ids.iter().filter_map(|id| self.roster.get(*id).map(|life| (*id, life.state())));
+        let (done, failed): (bool, Vec<Id>) = match waiting.goal {
+            Goal::Nothing => (true, Vec::new()),
+            Goal::Settled => (self.roster.is_settled() && self.todo.is_empty(), Vec::new()),
+            Goal::Down => (lives().all(|(_, state)| state.is_at_rest()), Vec::new()),
+            Goal::Up => {
+                let down = lives().filter(|(_, state)| state.pid().is_none()).map(|(id, _)| id).collect();
+                (lives().all(|(_, state)| !state.is_moving()), down)
+            }
+        };
+        if !done {
+            return false;
+        }
+        match failed.first().and_then(|id| self.unit(*id)) {
+            None => self.answer_done(waiting.client, waiting.request, "done"),
+            Some(unit) => {
+                let why = unit.last_error.as_deref().unwrap_or("it has ended");
+                let error = format!("cannot start {}: {why}", unit.plan.id);
+                self.refuse(waiting.client, waiting.request, error, EXIT_FAILED);
+            }
+        }
+        true
+    }
+
+    /// Sends as many reports as a client has room for; whether that were all.
+    fn report_more(&mut self, reporting: &mut Reporting) -> bool {
+        while self.clients.has_room(reporting.client) {
+            let Some(id) = reporting.ids.next() else {
+                self.answer_done(reporting.client, reporting.request, "");
+                return true;
+            };
+            let now = self.now;
+            let (Some(unit), Some(life)) =
+                (self.units.get_mut(id.index()).and_then(Option::as_mut), self.roster.get(id))
+            else {
+                continue;
+            };
+            let shown = records::shown(&unit.plan.shown);
+            let report = to_raw_value(&unit.report(life, &self.settings, &shown, Some(now))).ok();
+            let answer = Answer { id: reporting.request, service: report.as_deref(), ..Answer::default() };
+            self.clients.answer(reporting.client, &answer);
+            self.clients.flush(reporting.client, true);
+        }
+        false
+    }
+
+    /// The end of an answer: it is done.
+    pub(super) fn answer_done(&mut self, client: ClientId, request: u64, what: &str) {
+        let answer = Answer { id: request, done: Some(what.into()), ..Answer::default() };
+        self.clients.answer(client, &answer);
+    }
+
+    /// The end of an answer: it is not.
+    pub(super) fn refuse(&mut self, client: ClientId, request: u64, error: String, exit: u8) {
+        let answer = Answer { id: request, error: Some(error.into()), exit: Some(exit), ..Answer::default() };
+        self.clients.answer(client, &answer);
+    }
+}

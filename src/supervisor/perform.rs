@@ -1,0 +1,199 @@
+//! Does what `life` says is to be done, and answers what it asks. The only file that makes processes and signals
+//! them.
+
+use std::os::fd::AsFd;
+
+use crate::channel::ToService;
+use crate::life::policy::{Action, Event, Note, Pid, Why};
+use crate::life::roster::Id;
+use crate::scribe::wire::Kind;
+use crate::sys::signal;
+
+use super::scribes::Purpose;
+use super::{SPAWNS_PER_TURN, Supervisor, events};
+
+impl Supervisor {
+    /// Does what is to be done; what would make this turn too long is left for the next.
+    pub(super) fn perform(&mut self) {
+        let mut spawns = 0_usize;
+        while let Some((id, action)) = self.todo.pop_front() {
+            if action == Action::Spawn {
+                spawns = spawns.saturating_add(1);
+                if spawns > SPAWNS_PER_TURN {
+                    self.todo.push_front((id, action));
+                    return;
+                }
+            }
+            self.act(id, action);
+        }
+    }
+
+    /// One action.
+    fn act(&mut self, id: Id, action: Action) {
+        match action {
+            Action::Prepare => self.prepare(id),
+            Action::Spawn => self.spawn(id),
+            Action::Ask(pid) => {
+                let number = self.unit(id).map_or(libc::SIGTERM, |unit| unit.plan.stop.signal);
+                self.signal(id, pid, number);
+                // A stopped process cannot obey.
+                self.signal(id, pid, libc::SIGCONT);
+            }
+            Action::Kill(pid) => self.signal(id, pid, libc::SIGKILL),
+            Action::Look(pid) => self.look(id, pid),
+            Action::Check => self.check(id),
+            Action::Note(note) => self.note(id, note),
+        }
+    }
+
+    /// Has the files written that a server needs before it starts.
+    fn prepare(&mut self, id: Id) {
+        let Some(unit) = self.units.get(id.index()).and_then(Option::as_ref) else { return };
+        let path = unit.config_file(&self.settings);
+        let config = match &unit.plan.program {
+            crate::config::plan::Program::Server(server) => server.config.as_bytes(),
+            crate::config::plan::Program::Command(_) => &[],
+        };
+        if !self.scribe.ask(Kind::ReplaceSecret, &path, config, Purpose::Prepare(id)) {
+            let now = self.now;
+            if let Some(unit) = self.unit_mut(id) {
+                unit.fault("cannot write its configuration: the scribe is not there", now.stamp);
+            }
+            self.roster.on(id, Event::Prepared { ok: false }, now.instant, &mut self.todo);
+        }
+    }
+
+    /// Makes its process.
+    fn spawn(&mut self, id: Id) {
+        let event = match self.launch(id) {
+            Ok(pid) => Event::Spawned(pid),
+            Err((blame, error)) => {
+                let now = self.now.stamp;
+                if let Some(unit) = self.unit_mut(id) {
+                    ::log::warn!("{}: {error}", unit.plan.id);
+                    unit.fault(&error, now);
+                }
+                self.tell_error(id, &error);
+                Event::NotSpawned(blame)
+            }
+        };
+        self.answer(id, event);
+    }
+
+    /// Gives an answer to `life`, whose reactions come before what else is to be done.
+    fn answer(&mut self, id: Id, event: Event) {
+        let rest = std::mem::take(&mut self.todo);
+        self.roster.on(id, event, self.now.instant, &mut self.todo);
+        self.todo.extend(rest);
+    }
+
+    /// Sends a signal to its process group.
+    fn signal(&self, id: Id, leader: Pid, number: i32) {
+        let present = self.unit(id).and_then(|unit| unit.present.as_ref());
+        let pidfd = present.and_then(|present| present.pidfd.as_ref()).map(AsFd::as_fd);
+        // Nobody left to signal is what we want anyway; the reaper or the next look tells `life`.
+        drop(signal::to_group(leader, pidfd, number));
+    }
+
+    /// Sees whether anybody of a group without leader is left.
+    pub(super) fn look(&mut self, id: Id, group: Pid) {
+        if !self.is_group_left(id, group) {
+            self.roster.on(id, Event::Empty, self.now.instant, &mut self.todo);
+        }
+    }
+
+    /// Asks it for its health, and for its figures.
+    fn check(&mut self, id: Id) {
+        let Some(unit) = self.unit_mut(id) else { return };
+        let server_id = unit.plan.id.clone();
+        if let Some(channel) = unit.present.as_mut().and_then(|present| present.channel.as_mut()) {
+            channel.ask(&ToService::HealthCheck { server_id: server_id.clone() });
+            channel.ask(&ToService::CollectMetrics { server_id });
+        }
+    }
+
+    /// Tells what happened: to the files, the log, and `status`.
+    fn note(&mut self, id: Id, note: Note) {
+        let now = self.now.stamp;
+        let restarts = self.roster.get(id).map_or(0, crate::life::service::Service::restarts);
+        let Some(unit) = self.units.get_mut(id.index()).and_then(Option::as_mut) else { return };
+        unit.touch(now);
+        let name = unit.plan.id.clone();
+        match note {
+            Note::Started(pid) => {
+                ::log::debug!("{name}: started, pid {}", pid.0);
+                self.tell_started(id, pid);
+            }
+            Note::Ready => {
+                if let Some(present) = &mut unit.present {
+                    present.was_ready = true;
+                }
+                ::log::info!("{name}: running");
+                self.tell_ready(id);
+            }
+            Note::Stopping(why) => match why {
+                Why::Ordered | Why::Itself => ::log::info!("{name}: stopping"),
+                Why::NotReady => self.fault(id, "was not ready in time"),
+                Why::Unhealthy => self.fault(id, "failed its health checks"),
+            },
+            Note::Killed => {
+                let after = unit.plan.stop.timeout;
+                let asked = signal::name(unit.plan.stop.signal);
+                self.fault(id, &format!("did not end within {after:?} of {asked}: killed"));
+            }
+            Note::Unkillable => self.fault(id, "does not end by SIGKILL: stuck in the kernel"),
+            Note::Ended { exit, why, lived } => {
+                unit.last_end = Some(events::last_end(exit, why, lived, now));
+                if let Some(fault) = events::fault(exit, why) {
+                    // What the service said itself about why it could not start says more.
+                    let told = unit.present.as_ref().is_some_and(|present| !present.was_ready)
+                        && unit.last_error.as_deref().is_some_and(|error| error.starts_with("cannot "));
+                    if !told {
+                        unit.fault(&fault, now);
+                    }
+                    ::log::warn!("{name}: {fault}");
+                }
+                self.tell_ended(id, why, restarts);
+            }
+            Note::Stopped => {
+                ::log::info!("{name}: stopped");
+                self.clear_present(id);
+            }
+            Note::Retry { after } => {
+                ::log::info!("{name}: again in {after:?} (restart {restarts})");
+                self.clear_present(id);
+            }
+            Note::GaveUp => {
+                let last = unit.last_error.clone().unwrap_or_else(|| "it ended".into());
+                ::log::error!("{name}: given up after {restarts} restarts: {last}");
+                self.clear_present(id);
+                self.tell_error(id, &format!("given up after {restarts} restarts: {last}"));
+            }
+            Note::NoAnswer => self.note_health(id, false, Some("no answer in time")),
+        }
+    }
+
+    /// Something went wrong with a service.
+    fn fault(&mut self, id: Id, fault: &str) {
+        let now = self.now.stamp;
+        if let Some(unit) = self.unit_mut(id) {
+            ::log::warn!("{}: {fault}", unit.plan.id);
+            unit.fault(fault, now);
+        }
+        self.tell_error(id, fault);
+    }
+
+    /// Nothing of its last process is left: nor shall be of its files.
+    pub(super) fn clear_present(&mut self, id: Id) {
+        let Some(unit) = self.units.get_mut(id.index()).and_then(Option::as_mut) else { return };
+        let had = unit.present.take().is_some();
+        if had {
+            let pid_file = unit.pid_file(&self.settings);
+            self.scribe.put(Kind::Remove, &pid_file, &[]);
+        }
+        if unit.is_server() {
+            let config_file = unit.config_file(&self.settings);
+            self.scribe.put(Kind::Remove, &config_file, &[]);
+        }
+    }
+}

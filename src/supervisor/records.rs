@@ -1,0 +1,165 @@
+//! What is told to the files: events, `process.json`, pid files, our own log. The scribe writes them; PID 1
+//! only keeps what is true and says it when the scribe can take more.
+
+use std::path::Path;
+
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use crate::life::policy::{Pid, Why};
+use crate::life::roster::Id;
+use crate::scribe::wire::Kind;
+
+use super::events::Event;
+use super::{Supervisor, log};
+
+/// A result of a health check: one line of `health.jsonl`.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct HealthLine<'a> {
+    /// RFC 3339, UTC.
+    time: String,
+    /// Whether it was well.
+    healthy: bool,
+    /// Why not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'a str>,
+}
+
+impl Supervisor {
+    /// Tells an event.
+    pub(super) fn tell(&mut self, event: &Event<'_>) {
+        let path = self.settings.state_dir.join("events.jsonl");
+        self.append(&path, event);
+    }
+
+    /// Appends a line to a file.
+    fn append(&mut self, path: &Path, line: &impl Serialize) {
+        if let Ok(mut line) = serde_json::to_vec(line) {
+            line.push(b'\n');
+            let _dropped_is_counted = self.scribe.put(Kind::Append, path, &line);
+        }
+    }
+
+    /// An event about a service, with what they all have.
+    fn tell_of(&mut self, id: Id, event: Event<'_>) {
+        let Some(unit) = self.unit(id) else { return };
+        let name = unit.plan.id.clone();
+        let time = self.now.stamp.to_string();
+        self.tell(&Event { time, server_id: Some(&name), ..event });
+    }
+
+    /// Whether it is an MCP server.
+    fn is_server(&self, id: Id) -> bool {
+        self.unit(id).is_some_and(super::Unit::is_server)
+    }
+
+    /// It has a process.
+    pub(super) fn tell_started(&mut self, id: Id, pid: Pid) {
+        self.tell_of(id, Event { event: "process.started", pid: Some(pid.0), ..Event::default() });
+        if self.is_server(id) {
+            self.tell_of(id, Event { event: "server.process.started", pid: Some(pid.0), ..Event::default() });
+        }
+        if let Some(path) = self.unit(id).map(|unit| unit.pid_file(&self.settings)) {
+            self.scribe.put(Kind::Replace, &path, format!("{}\n", pid.0).as_bytes());
+        }
+    }
+
+    /// It is ready.
+    pub(super) fn tell_ready(&mut self, id: Id) {
+        if !self.is_server(id) {
+            return;
+        }
+        let pid = self.roster.get(id).and_then(|service| service.state().pid()).map(|pid| pid.0);
+        let endpoint = self.unit(id).and_then(|unit| unit.endpoint().map(str::to_owned));
+        let endpoint = endpoint.as_deref();
+        let event = "server.lifecycle.started";
+        self.tell_of(id, Event { event, pid, endpoint, isolated: Some(true), ..Event::default() });
+    }
+
+    /// Its process has ended.
+    pub(super) fn tell_ended(&mut self, id: Id, why: Why, restarts: u64) {
+        let Some(unit) = self.unit(id) else { return };
+        let Some(end) = unit.last_end.clone() else { return };
+        let never_ready =
+            why != Why::Ordered && unit.present.as_ref().is_some_and(|present| !present.was_ready);
+        let error = unit.last_error.clone();
+        self.tell_of(
+            id,
+            Event {
+                event: "process.stopped",
+                code: end.code,
+                signal: end.signal.as_deref(),
+                reason: Some(&end.reason),
+                lived: Some(end.lived),
+                restart_count: Some(restarts),
+                ..Event::default()
+            },
+        );
+        if never_ready && self.is_server(id) {
+            let event = "server.lifecycle.start_failed";
+            self.tell_of(id, Event { event, error: error.as_deref(), ..Event::default() });
+        }
+    }
+
+    /// Something went wrong with it.
+    pub(super) fn tell_error(&mut self, id: Id, error: &str) {
+        self.tell_of(id, Event { event: "process.error", error: Some(error), ..Event::default() });
+        if self.is_server(id) {
+            self.tell_of(id, Event { event: "server.process.error", error: Some(error), ..Event::default() });
+        }
+    }
+
+    /// The result of a health check.
+    pub(super) fn tell_health(&mut self, id: Id, healthy: bool, reason: Option<&str>) {
+        let event = "process.health_check";
+        self.tell_of(id, Event { event, healthy: Some(healthy), reason, ..Event::default() });
+        if let Some(path) = self.unit(id).map(|unit| unit.state_file(&self.settings, "health.jsonl")) {
+            let time = self.now.stamp.to_string();
+            self.append(&path, &HealthLine { time, healthy, reason });
+        }
+    }
+
+    /// Tells the scribe what changed, as long as it takes it at once: while it does not, changes gather, and
+    /// only the last one of each service is told.
+    pub(super) fn publish(&mut self) {
+        while let Some(line) = log::next_line() {
+            let path = self.settings.log_dir.join("mcp-init.log");
+            self.scribe.put(Kind::Say, &path, line.as_bytes());
+        }
+        self.scribe.flush();
+        for index in 0..self.units.len() {
+            if !self.scribe.is_listening() {
+                return;
+            }
+            if self.units.get(index).and_then(Option::as_ref).is_some_and(|unit| unit.is_dirty)
+                && let Ok(index) = u32::try_from(index)
+            {
+                self.publish_one(Id(index));
+            }
+        }
+    }
+
+    /// Tells what is true of a service.
+    fn publish_one(&mut self, id: Id) {
+        let Some(unit) = self.units.get_mut(id.index()).and_then(Option::as_mut) else { return };
+        let Some(life) = self.roster.get(id) else { return };
+        let shown = shown(&unit.plan.shown);
+        let path = unit.state_file(&self.settings, "process.json");
+        let report = unit.report(life, &self.settings, &shown, None);
+        if let Ok(mut body) = serde_json::to_vec(&report) {
+            body.push(b'\n');
+            if self.scribe.put(Kind::Replace, &path, &body) {
+                self.scribe.flush();
+                if let Some(unit) = self.unit_mut(id) {
+                    unit.is_dirty = false;
+                }
+            }
+        }
+    }
+}
+
+/// A service's own configuration as JSON; the plan holds it as text.
+pub(super) fn shown(text: &str) -> Box<RawValue> {
+    RawValue::from_string(text.to_owned()).unwrap_or_else(|_| RawValue::NULL.to_owned())
+}

@@ -1,0 +1,222 @@
+//! The scribe as the supervisor sees it: started, fed, and started again when it dies. What is in its files is
+//! not known here.
+
+use std::collections::BTreeMap;
+use std::ffi::CString;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use crate::life::policy::Pid;
+use crate::life::roster::Id;
+use crate::life::service::later;
+use crate::scribe::link::Link;
+use crate::scribe::wire::{Frame, Kind};
+use crate::sys::pipe;
+use crate::sys::spawn::{Launch, Spawner};
+
+/// From the death of a scribe to the next one, when it did not live long.
+const AGAIN_AFTER: Duration = Duration::from_secs(1);
+
+/// What an answer of the scribe is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// The files of this service, that it needs to start.
+    Prepare(Id),
+    /// The end.
+    Finish,
+}
+
+/// What the scribe said.
+#[derive(Debug)]
+pub(super) enum Said {
+    /// Something asked for is done, or cannot be: an errno.
+    Done(Purpose, i32),
+    /// The disk takes nothing (errno, path), or takes it again (0).
+    Degraded(i32, String),
+    /// Lines of this service's output were dropped.
+    Dropped(Id, u64),
+}
+
+/// The scribe.
+#[derive(Debug)]
+pub(super) struct Scribe {
+    /// Our end, while there is one.
+    link: Option<Link>,
+    /// Its process.
+    pid: Option<Pid>,
+    /// When it was started.
+    born: Instant,
+    /// When it is started (again), while there is none.
+    due: Option<Instant>,
+    /// What is asked and not answered.
+    tickets: BTreeMap<u32, Purpose>,
+    /// The last ticket given out.
+    last_ticket: u32,
+    /// Events and lines it could not take.
+    pub(super) dropped: u64,
+}
+
+impl Scribe {
+    /// None yet; it is due at once.
+    pub(super) const fn new(now: Instant) -> Self {
+        Self {
+            link: None,
+            pid: None,
+            born: now,
+            due: Some(now),
+            tickets: BTreeMap::new(),
+            last_ticket: 0,
+            dropped: 0,
+        }
+    }
+
+    /// Its process.
+    pub(super) const fn pid(&self) -> Option<Pid> {
+        self.pid
+    }
+
+    /// When it has to be started.
+    pub(super) const fn deadline(&self) -> Option<Instant> {
+        self.due
+    }
+
+    /// What becomes readable when it says something.
+    pub(super) fn fd(&self) -> Option<BorrowedFd<'_>> {
+        self.link.as_ref().map(AsFd::as_fd)
+    }
+
+    /// Starts it.
+    pub(super) fn start(&mut self, spawner: &mut Spawner, now: Instant) -> io::Result<()> {
+        self.due = Some(later(now, AGAIN_AFTER));
+        let (ours, theirs) = pipe::channel()?;
+        let null = pipe::null()?;
+        let stderr = io::stderr();
+        let argv = [c"mcp-init".to_owned(), c"scribe".to_owned()];
+        let process = spawner
+            .spawn(&Launch {
+                programs: &[c"/proc/self/exe".to_owned(), own_path()],
+                argv: &argv,
+                envp: &[],
+                directory: c"/",
+                stdio: [null.as_fd(), null.as_fd(), stderr.as_fd()],
+                extra: Some(theirs.as_fd()),
+                session: true,
+            })
+            .map_err(|error| io::Error::other(error.to_string()))?;
+        self.link = Some(Link::new(ours.into()));
+        self.pid = Some(process.pid);
+        self.born = now;
+        self.due = None;
+        Ok(())
+    }
+
+    /// It has died. What was asked of it is answered: it was not done.
+    pub(super) fn died(&mut self, now: Instant) -> Vec<Said> {
+        self.link = None;
+        self.pid = None;
+        let lived = now.saturating_duration_since(self.born);
+        self.due = Some(if lived >= AGAIN_AFTER { now } else { later(now, AGAIN_AFTER) });
+        std::mem::take(&mut self.tickets)
+            .into_values()
+            .map(|purpose| Said::Done(purpose, libc::EPIPE))
+            .collect()
+    }
+
+    /// Asks for something to be written; `false` when it takes nothing just now.
+    pub(super) fn put(&mut self, kind: Kind, path: &Path, body: &[u8]) -> bool {
+        self.send(kind, 0, path, body, None)
+    }
+
+    /// The same, to be answered.
+    pub(super) fn ask(&mut self, kind: Kind, path: &Path, body: &[u8], purpose: Purpose) -> bool {
+        self.last_ticket = self.last_ticket.checked_add(1).unwrap_or(1);
+        let ticket = self.last_ticket;
+        let sent = self.send(kind, ticket, path, body, None);
+        if sent {
+            self.tickets.insert(ticket, purpose);
+        }
+        sent
+    }
+
+    /// Lets it read a service's output.
+    pub(super) fn watch(&mut self, id: Id, folder: &Path, rules: &[u8], read: &OwnedFd) -> bool {
+        let Ok(read) = read.try_clone() else { return false };
+        self.send(Kind::Watch, id.0, folder, rules, Some(read))
+    }
+
+    /// It has no more to read of a service.
+    pub(super) fn unwatch(&mut self, id: Id) {
+        self.send(Kind::Unwatch, id.0, Path::new(""), &[], None);
+    }
+
+    /// One frame.
+    fn send(&mut self, kind: Kind, ticket: u32, path: &Path, body: &[u8], fd: Option<OwnedFd>) -> bool {
+        let frame = Frame { kind, ticket, path: path.as_os_str().as_bytes(), body };
+        let sent = self.link.as_mut().is_some_and(|link| link.send(frame, fd));
+        if !sent && matches!(kind, Kind::Append | Kind::Say) {
+            self.dropped = self.dropped.saturating_add(1);
+        }
+        sent
+    }
+
+    /// Whether everything said to it was taken, so that it is worth to say more.
+    pub(super) fn is_listening(&self) -> bool {
+        self.link.as_ref().is_some_and(|link| !link.has_unsent())
+    }
+
+    /// Sends what it takes now.
+    pub(super) fn flush(&mut self) {
+        if let Some(link) = &mut self.link {
+            // An error means that it is gone: the reaper says so, too.
+            let _all_sent = link.flush();
+        }
+    }
+
+    /// What it said.
+    pub(super) fn hear(&mut self) -> Vec<Said> {
+        let mut said = Vec::new();
+        let tickets = &mut self.tickets;
+        if let Some(link) = &mut self.link {
+            let _open = link.receive(|frame| match frame.kind {
+                Kind::Done => {
+                    if let Some(purpose) = tickets.remove(&frame.ticket) {
+                        said.push(Said::Done(purpose, errno(frame.body)));
+                    }
+                }
+                Kind::Degraded => {
+                    let path = String::from_utf8_lossy(frame.body.get(4..).unwrap_or_default()).into_owned();
+                    said.push(Said::Degraded(errno(frame.body), path));
+                }
+                Kind::Dropped => {
+                    let count = frame.body.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
+                    said.push(Said::Dropped(Id(frame.ticket), count));
+                }
+                Kind::Replace
+                | Kind::ReplaceSecret
+                | Kind::Append
+                | Kind::Remove
+                | Kind::Watch
+                | Kind::Unwatch
+                | Kind::Drain
+                | Kind::Say
+                | Kind::Finish => {}
+            });
+        }
+        said
+    }
+}
+
+/// The errno at the front of a body.
+fn errno(body: &[u8]) -> i32 {
+    let raw = body.first_chunk().map_or(0, |bytes| u32::from_le_bytes(*bytes));
+    i32::try_from(raw).unwrap_or(i32::MAX)
+}
+
+/// Our own program, for where there is no `/proc`.
+pub(super) fn own_path() -> CString {
+    let path = std::env::args_os().next().unwrap_or_default();
+    CString::new(path.as_bytes()).unwrap_or_default()
+}

@@ -1,0 +1,271 @@
+//! What the supervisor knows of a service beyond its life: its plan, its descriptors, and what is told of it.
+//! Nothing is decided here.
+
+use std::borrow::Cow;
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+
+use serde_json::value::RawValue;
+
+use super::talk::Channel;
+use crate::channel::Metrics;
+use crate::config::plan::{Program, Readiness, Restart, Service, Settings};
+use crate::control::wire::{LastEnd, Live, ServiceReport};
+use crate::life;
+use crate::life::policy::{BackoffPolicy, CheckPolicy, Policy};
+use crate::sys::clock::{Now, Stamp};
+use crate::sys::pipe::Output;
+use crate::sys::proc;
+
+/// What is known of a service's health.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Health {
+    /// Not asked yet.
+    Unknown,
+    /// Well.
+    Healthy,
+    /// Not well, or no answer.
+    Unhealthy,
+}
+
+/// What only lasts as long as one process.
+#[derive(Debug)]
+pub(super) struct Present {
+    /// A hold on the process, and on its group after it.
+    pub(super) pidfd: Option<OwnedFd>,
+    /// When it was started.
+    pub(super) started: Stamp,
+    /// The same as the kernel counts it; read when first asked for.
+    pub(super) ticks: Option<u64>,
+    /// Our end of its channel.
+    pub(super) channel: Option<Channel>,
+    /// Whether it ever was ready.
+    pub(super) was_ready: bool,
+}
+
+/// A service.
+#[derive(Debug)]
+pub(super) struct Unit {
+    /// What the configuration says.
+    pub(super) plan: Service,
+    /// UUID of its record.
+    pub(super) uuid: Box<str>,
+    /// Its pipe; made when it is first started.
+    pub(super) output: Option<Output>,
+    /// Of its process, while it has one or its group is left.
+    pub(super) present: Option<Present>,
+    /// One line.
+    pub(super) last_error: Option<Box<str>>,
+    /// How its last process ended.
+    pub(super) last_end: Option<LastEnd>,
+    /// As it last said.
+    pub(super) metrics: Option<Metrics>,
+    /// As it last said, or failed to say.
+    pub(super) health: Health,
+    /// When that was.
+    pub(super) checked: Option<Stamp>,
+    /// Lines of output that could not be written.
+    pub(super) dropped_lines: u64,
+    /// Channel messages that were garbage or of an unknown type.
+    pub(super) ignored_messages: u64,
+    /// When it came to be known.
+    pub(super) created: Stamp,
+    /// When something about it last changed.
+    pub(super) updated: Stamp,
+    /// Whether its files say less than is known.
+    pub(super) is_dirty: bool,
+    /// Whether the configuration no longer has it.
+    pub(super) is_removed: bool,
+}
+
+impl Unit {
+    /// A service that was just read from the configuration.
+    pub(super) fn new(plan: Service, now: Stamp) -> Self {
+        Self {
+            plan,
+            uuid: uuid(),
+            output: None,
+            present: None,
+            last_error: None,
+            last_end: None,
+            metrics: None,
+            health: Health::Unknown,
+            checked: None,
+            dropped_lines: 0,
+            ignored_messages: 0,
+            created: now,
+            updated: now,
+            is_dirty: true,
+            is_removed: false,
+        }
+    }
+
+    /// Whether it is an MCP server.
+    pub(super) const fn is_server(&self) -> bool {
+        matches!(self.plan.program, Program::Server(_))
+    }
+
+    /// URL a client connects to.
+    pub(super) fn endpoint(&self) -> Option<&str> {
+        match &self.plan.program {
+            Program::Server(server) => server.endpoint.as_deref(),
+            Program::Command(_) => None,
+        }
+    }
+
+    /// Something about it changed.
+    pub(super) const fn touch(&mut self, now: Stamp) {
+        self.updated = now;
+        self.is_dirty = true;
+    }
+
+    /// Something went wrong with it.
+    pub(super) fn fault(&mut self, error: &str, now: Stamp) {
+        self.last_error = Some(error.into());
+        self.touch(now);
+    }
+
+    /// The file its runner reads.
+    pub(super) fn config_file(&self, settings: &Settings) -> PathBuf {
+        settings.runner_config_dir.join(format!("{}.json", self.plan.id))
+    }
+
+    /// The file that holds its pid.
+    pub(super) fn pid_file(&self, settings: &Settings) -> PathBuf {
+        settings.runtime_dir.join("pids").join(format!("{}.pid", self.plan.id))
+    }
+
+    /// A file of its state.
+    pub(super) fn state_file(&self, settings: &Settings, name: &str) -> PathBuf {
+        settings.state_dir.join("services").join(&*self.plan.id).join(name)
+    }
+
+    /// What governs its life.
+    pub(super) fn policy(&self) -> Policy {
+        let plan = &self.plan;
+        let restart = plan.restart_policy;
+        Policy {
+            restart: match plan.restart {
+                Restart::Always => life::policy::Restart::Always,
+                Restart::OnFailure => life::policy::Restart::OnFailure,
+                Restart::Never => life::policy::Restart::Never,
+            },
+            backoff: BackoffPolicy {
+                first: restart.retry_delay,
+                factor: restart.backoff_multiplier,
+                longest: restart.max_retry_delay,
+                jitter: restart.jitter,
+                tries: restart.max_retries,
+                forget_after: restart.reset_after,
+            },
+            prepare: self.is_server(),
+            readiness: match plan.readiness {
+                Readiness::Started => life::policy::Readiness::Started,
+                Readiness::Channel => life::policy::Readiness::Told,
+            },
+            ready_within: plan.ready_timeout,
+            stop_within: plan.stop.timeout,
+            check: plan.health_check.map(|check| CheckPolicy {
+                every: check.interval,
+                within: check.timeout,
+                retries: check.retries,
+                grace: check.start_period,
+            }),
+        }
+    }
+
+    /// What is told of it; with `live`, what only `status` shows.
+    pub(super) fn report<'a>(
+        &'a mut self,
+        life: &life::service::Service,
+        settings: &Settings,
+        shown: &'a RawValue,
+        now: Option<Now>,
+    ) -> ServiceReport<'a> {
+        let pid = life.state().pid();
+        if let (Some(pid), Some(present)) = (pid, &mut self.present) {
+            present.ticks = present.ticks.or_else(|| proc::start_ticks(pid));
+        }
+        let live = now.map(|now| self.live(life, now));
+        let present = self.present.as_ref().filter(|_| pid.is_some());
+        let config_file = present.filter(|_| self.is_server()).map(|_| self.config_file(settings));
+        ServiceReport {
+            id: Cow::Borrowed(&self.uuid),
+            server_id: Cow::Borrowed(&self.plan.id),
+            pid: pid.map(|pid| pid.0),
+            start_time: present.map(|present| Cow::Owned(present.started.to_string())),
+            start_ticks: present.and_then(|present| present.ticks),
+            status: Cow::Borrowed(life.state().word()),
+            restart_count: life.restarts(),
+            last_error: self.last_error.as_deref().map(Cow::Borrowed),
+            memory_usage: self.metrics.map(|metrics| whole(metrics.memory_usage)),
+            cpu_usage: self.metrics.map(|metrics| metrics.cpu_usage),
+            config_file_path: config_file.map(|path| Cow::Owned(path.to_string_lossy().into_owned())),
+            working_directory: self.plan.working_directory.to_string_lossy(),
+            process_config: shown,
+            last_health_check: self.checked.map(|at| Cow::Owned(at.to_string())),
+            health_status: Cow::Borrowed(self.health_word()),
+            created_at: Cow::Owned(self.created.to_string()),
+            updated_at: Cow::Owned(self.updated.to_string()),
+            live,
+        }
+    }
+
+    /// What only `status` shows.
+    fn live(&self, life: &life::service::Service, now: Now) -> Live {
+        let since = |at: std::time::Instant| millis(now.instant.saturating_duration_since(at));
+        Live {
+            server_name: self.plan.name.clone(),
+            endpoint: self.endpoint().map(Box::from),
+            uptime: life.state().born().map(since),
+            last_end: self.last_end.clone(),
+            retry_in: life.state().retry_at().map(|at| millis(at.saturating_duration_since(now.instant))),
+            request_count: self.metrics.map(|metrics| whole(metrics.request_count)),
+            error_count: self.metrics.map(|metrics| whole(metrics.error_count)),
+            average_response_time: self.metrics.map(|metrics| metrics.average_response_time),
+            dropped_lines: self.dropped_lines,
+            ignored_messages: self.ignored_messages,
+            ..Live::default()
+        }
+    }
+
+    /// Its health in the word that is shown.
+    const fn health_word(&self) -> &'static str {
+        match (self.plan.health_check, self.health) {
+            (None, _) => "none",
+            (Some(_), Health::Unknown) => "unknown",
+            (Some(_), Health::Healthy) => "healthy",
+            (Some(_), Health::Unhealthy) => "unhealthy",
+        }
+    }
+}
+
+/// A duration in whole milliseconds.
+pub(super) fn millis(duration: std::time::Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// A count that came as a JSON number, whatever it was.
+#[expect(
+    clippy::as_conversions,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "`as` saturates"
+)]
+const fn whole(number: f64) -> u64 {
+    number as u64
+}
+
+/// Random bits from the standard library's own source: enough for names and jitter, not for secrets.
+pub(super) fn random() -> u64 {
+    RandomState::new().build_hasher().finish()
+}
+
+/// A version 4 UUID.
+fn uuid() -> Box<str> {
+    let (a, b) = (random(), random());
+    let variant = (b >> 48 & 0x3fff) | 0x8000;
+    let (first, second, third) = (a >> 32, a >> 16 & 0xffff, a & 0x0fff | 0x4000);
+    format!("{first:08x}-{second:04x}-{third:04x}-{variant:04x}-{:012x}", b & 0xffff_ffff_ffff).into()
+}

@@ -1,0 +1,330 @@
+"""Who is measured: how each peer is laid out, started, asked and stopped. Nothing is measured here.
+
+Every peer captures output into one folder or file a service, rotates at 1 MB and keeps 10, where
+it can; run scripts are `#!/bin/sh` and `exec`, as people write them.
+"""
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+KEEP = 10
+ROTATE = 1_000_000  # no multiple of a line's length: a careless logger shows its cuts
+TOP = Path(__file__).resolve().parents[2]
+
+
+class Peer:
+    """One supervisor, with a home folder of its own for each measurement."""
+
+    name = ""
+    brake = "none"
+    captures = True
+
+    def __init__(self, programs, cache):
+        self.programs = programs
+        self.cache = cache
+        self.home = Path("/")
+        self.services = {}
+        bins = [str(cache / "peers" / part) for part in ("usr/bin", "usr/sbin")]
+        self.env = {"PATH": ":".join([*bins, os.environ.get("PATH", "/usr/bin:/bin")]), "HOME": "/", "LANG": "C"}
+
+    def find(self, program):
+        """The path of a program of this peer, or None."""
+        return shutil.which(program, path=self.env["PATH"])
+
+    def missing(self):
+        """Why this peer cannot be measured here, or None."""
+        return None
+
+    def lay_out(self, home, services, timestamps=False):
+        """Writes what the peer needs to run `services`, {id: argv}, below the new folder `home`."""
+        self.home = home
+        self.services = services
+        self.write_files(timestamps)
+
+    def write_files(self, timestamps):
+        """The peer's own files."""
+
+    def command(self):
+        """What starts it."""
+        raise NotImplementedError
+
+    def stop(self, pid):
+        """Asks it, or its tools, to end everything; returns at once."""
+        os.kill(pid, signal.SIGTERM)
+
+    def status(self, service=None):
+        """The command that tells the status of one service, or of all; None where there is none."""
+        return None
+
+    def logs(self, service):
+        """The files that hold this service's output, oldest first."""
+        folder = self.home / "log" / service
+        kept = [path for path in folder.glob("*") if path.name not in ("lock", "state", "config")]
+        return sorted(kept, key=lambda path: (path.name == "current", path.name))
+
+    def stamps_log(self):
+        """Whether its logger can put a time in front of each line."""
+        return False
+
+    def script(self, path, text):
+        """Writes an executable shell script."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"#!/bin/sh\n{text}\n", encoding="utf-8")
+        path.chmod(0o755)
+
+
+class Floor(Peer):
+    """The system calls alone; nothing captured, nothing kept."""
+
+    name = "floor"
+    captures = False
+
+    def command(self):
+        argv = next(iter(self.services.values()))
+        if len(argv) > 3:  # the log's floor: the writer and `cat`
+            (self.home / "log").mkdir()
+            return ["sh", "-c", f"{' '.join(map(str, argv))} | exec cat >{self.home}/log/0"]
+        return [self.programs["floor"], len(self.services), self.log_folder(), argv[0], argv[1]]
+
+    def stop(self, pid):
+        if len(next(iter(self.services.values()))) > 3:
+            os.killpg(pid, signal.SIGTERM)
+        else:
+            os.kill(pid, signal.SIGTERM)
+
+    def log_folder(self):
+        """Where the output goes: nowhere."""
+        return "-"
+
+    def status(self, service=None):
+        return [self.programs["service"]]  # a program that does nothing
+
+    def logs(self, service):
+        return [self.home / "log" / "0"]
+
+
+class FloorLog(Floor):
+    """The same with a pipe and a file a service."""
+
+    name = "floor+log"
+    captures = True
+
+    def write_files(self, timestamps):
+        (self.home / "log").mkdir()
+
+    def log_folder(self):
+        return self.home / "log"
+
+    def status(self, service=None):
+        return None
+
+    def logs(self, service):
+        return [self.home / "log" / str(list(self.services).index(service))]
+
+
+class McpInit(Peer):
+    """The supervisor of this checkout."""
+
+    name = "mcp-init"
+    brake = "retryDelay 0, jitter 0"
+
+    def __init__(self, programs, cache, binary):
+        super().__init__(programs, cache)
+        self.binary = Path(binary).resolve()
+
+    def missing(self):
+        return None if self.binary.is_file() else f"no {self.binary}"
+
+    def write_files(self, timestamps):
+        folder = self.home / "conf" / "services.d"
+        folder.mkdir(parents=True)
+        places = {"runtimeDir": "run", "stateDir": "state", "logDir": "log"}
+        own = {key: str(self.home / name) for key, name in places.items()}
+        (folder.parent / "mcp-init.json").write_text(json.dumps(own), encoding="utf-8")
+        for name, argv in self.services.items():
+            service = {
+                "command": str(argv[0]),
+                "args": [str(word) for word in argv[1:]],
+                "restart": "always",
+                "restartPolicy": {"retryDelay": 0, "jitter": 0, "resetAfter": "1s", "maxRetries": 1000},
+                "healthCheck": {"type": "none"},
+                "log": {"mode": "file", "maxSize": ROTATE, "maxFiles": KEEP, "timestamps": timestamps},
+            }
+            (folder / f"{name}.json").write_text(json.dumps(service), encoding="utf-8")
+
+    def verb(self, *words):
+        """A command line of the binary for this home."""
+        return [self.binary, "-c", self.home / "conf", *words]
+
+    def command(self):
+        return self.verb("run")
+
+    def status(self, service=None):
+        return self.verb("status", service) if service else self.verb("status")
+
+    def stamps_log(self):
+        return True
+
+
+class Scanned(Peer):
+    """What runit, s6 and daemontools share: a scanned folder, a folder and a run script a service."""
+
+    programs_needed = ()
+
+    def missing(self):
+        absent = [program for program in self.programs_needed if self.find(program) is None]
+        return f"not found: {', '.join(absent)}" if absent else None
+
+    def logger(self, folder, timestamps):
+        """The command of the logger that writes `folder`."""
+        raise NotImplementedError
+
+    def write_files(self, timestamps):
+        scan = self.home / "scan"
+        long_ago = time.time() - 100
+        for name, argv in self.services.items():
+            folder = self.home / "log" / name
+            folder.mkdir(parents=True)
+            self.script(scan / name / "run", f"exec {' '.join(map(str, argv))}")
+            self.script(scan / name / "log" / "run", f"exec {self.logger(folder, timestamps)}")
+        os.utime(scan, (long_ago, long_ago))  # runsvdir waits a second on a folder of this second
+
+    def folders(self, service):
+        """The folder of one service, or of all."""
+        return [self.home / "scan" / name for name in ([service] if service else self.services)]
+
+    def stamps_log(self):
+        return True
+
+
+class Runit(Scanned):
+    """runsvdir, a runsv and an svlogd a service."""
+
+    name = "runit"
+    brake = "1 s, only below 1 s of life"
+    programs_needed = ("runsvdir", "runsv", "svlogd", "sv")
+
+    def logger(self, folder, timestamps):
+        (folder / "config").write_text(f"s{ROTATE}\nn{KEEP}\n", encoding="utf-8")
+        return f"svlogd {'-tt ' if timestamps else ''}{folder}"
+
+    def command(self):
+        return [self.find("runsvdir"), self.home / "scan"]
+
+    def stop(self, pid):
+        os.kill(pid, signal.SIGHUP)
+
+    def status(self, service=None):
+        return [self.find("sv"), "status", *self.folders(service)]
+
+
+class S6(Scanned):
+    """s6-svscan, an s6-supervise twice and an s6-log a service."""
+
+    name = "s6"
+    brake = "1 s after every death"
+    programs_needed = ("s6-svscan", "s6-supervise", "s6-log", "s6-svstat")
+
+    def logger(self, folder, timestamps):
+        return f"s6-log n{KEEP} s{ROTATE} {'T ' if timestamps else ''}{folder}"
+
+    def command(self):
+        return [self.find("s6-svscan"), "-c", 2 * len(self.services) + 10, self.home / "scan"]
+
+    def status(self, service=None):
+        if service:
+            return [self.find("s6-svstat"), *self.folders(service)]
+        # It has no command for all: a loop, as its users write it.
+        return ["/bin/sh", "-c", f"for d in {self.home}/scan/*; do {self.find('s6-svstat')} $d; done"]
+
+
+class Daemontools(Scanned):
+    """svscan, a supervise twice and a multilog a service."""
+
+    name = "daemontools"
+    brake = "1 s, only below 1 s of life"
+    programs_needed = ("svscan", "supervise", "multilog", "svstat", "svc")
+
+    def logger(self, folder, timestamps):
+        return f"multilog {'t ' if timestamps else ''}n{KEEP} s{ROTATE} {folder}"
+
+    def command(self):
+        return [self.find("svscan"), self.home / "scan"]
+
+    def stop(self, pid):
+        os.kill(pid, signal.SIGTERM)
+        every = [path for folder in self.folders(None) for path in (folder, folder / "log")]
+        argv = [str(word) for word in (self.find("svc"), "-dx", *every)]
+        os.posix_spawn(argv[0], argv, self.env)
+
+    def status(self, service=None):
+        return [self.find("svstat"), *self.folders(service)]
+
+
+class Supervisor(Peer):
+    """supervisord: one Python process."""
+
+    name = "supervisor"
+    brake = "its tick of 1 s"
+
+    def __init__(self, programs, cache):
+        super().__init__(programs, cache)
+        self.env["PYTHONPATH"] = str(cache / "peers/usr/lib/python3/dist-packages")
+
+    def python(self):
+        """The interpreter Debian's package was made for, where there is one."""
+        return "/usr/bin/python3" if Path("/usr/bin/python3").exists() else sys.executable
+
+    def missing(self):
+        if self.find("supervisord") is None or self.find("supervisorctl") is None:
+            return "not found: supervisord"
+        probe = [self.python(), "-c", "import supervisor.supervisord, supervisor.supervisorctl"]
+        with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+            if subprocess.run(probe, env=self.env, capture_output=True, timeout=30, check=False).returncode == 0:
+                return None
+        return "its Python modules do not load"
+
+    def write_files(self, timestamps):
+        (self.home / "log").mkdir()
+        descriptors = max(1024, 4 * len(self.services) + 100)
+        parts = [
+            f"[supervisord]\nnodaemon=true\nlogfile={self.home}/own.log\npidfile={self.home}/pid\n"
+            f"loglevel=warn\nminfds={descriptors}\n",
+            f"[unix_http_server]\nfile={self.home}/sock\n",
+            f"[supervisorctl]\nserverurl=unix://{self.home}/sock\n",
+            "[rpcinterface:supervisor]\n"
+            "supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface\n",
+        ]
+        for name, argv in self.services.items():
+            parts.append(
+                f"[program:{name}]\ncommand={' '.join(map(str, argv))}\nautorestart=true\nredirect_stderr=true\n"
+                f"stdout_logfile={self.home}/log/{name}\nstdout_logfile_maxbytes={ROTATE}\n"
+                f"stdout_logfile_backups={KEEP}\n"
+            )
+        # One group, or it stops one service after the other.
+        parts.append(f"[group:all]\nprograms={','.join(self.services)}\n")
+        (self.home / "conf").write_text("\n".join(parts), encoding="utf-8")
+
+    def command(self):
+        return [self.python(), self.find("supervisord"), "-n", "-c", self.home / "conf"]
+
+    def status(self, service=None):
+        own = [self.python(), self.find("supervisorctl"), "-c", self.home / "conf", "status"]
+        return [*own, f"all:{service}"] if service else own
+
+    def logs(self, service):
+        files = (self.home / "log").glob(f"{service}*")
+        return sorted(files, key=lambda path: -int(path.suffix[1:] or 0))
+
+
+def every_peer(programs, cache, binary):
+    """All that can be asked for, in the order of the table."""
+    first = [Floor(programs, cache), FloorLog(programs, cache), McpInit(programs, cache, binary)]
+    return first + [kind(programs, cache) for kind in (Runit, S6, Daemontools, Supervisor)]
