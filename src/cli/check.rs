@@ -8,6 +8,7 @@ use super::failure::{CONFIGURATION, Failure, OK};
 use super::output::{Output, say};
 use super::places::Places;
 use crate::config::{self, ConfigError};
+use crate::supervisor;
 
 /// `check [FILE…]`.
 pub(super) fn answer(invocation: &Invocation, places: &Places, out: &mut Output) -> Result<u8, Failure> {
@@ -23,18 +24,11 @@ pub(super) fn answer(invocation: &Invocation, places: &Places, out: &mut Output)
     tell(invocation, &problems, &counted(invocation.operands.len(), "file"), out)
 }
 
-/// `plan`.
+/// `plan`: what the supervisor's helper says to it.
 pub(super) fn plan(places: &Places, out: &mut Output) -> Result<u8, Failure> {
-    match config::load(&places.config, &places.environment) {
-        Ok(plan) => {
-            out.json(&plan)?;
-            Ok(OK)
-        }
-        Err(problems) => {
-            say(&lines(&problems));
-            Ok(CONFIGURATION)
-        }
-    }
+    let reading = supervisor::read(&places.config, &places.environment);
+    out.json(&reading)?;
+    Ok(if reading.is_valid() { OK } else { CONFIGURATION })
 }
 
 /// Tells what was found: for people the problems on standard error, as compilers do.

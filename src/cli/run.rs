@@ -4,22 +4,35 @@
 use std::io::{self, IsTerminal};
 
 use super::arguments::Invocation;
-use super::failure::FAILED;
+use super::failure::USAGE;
 use super::options::Flag;
 use super::output::say;
 use super::places::Places;
+use crate::supervisor::{self, RunOptions};
+use crate::sys::child::EXTRA_FD;
+use crate::sys::own;
 
 /// `run`.
 pub(super) fn run(invocation: &Invocation, places: Places) -> u8 {
     let table = invocation.has(Flag::Table) || io::stdout().is_terminal();
-    // SEAM: supervisor::run(RunOptions { config_dir: places.config, environment: places.environment, table })
-    drop((table, places));
-    say("mcp-init: cannot run: the supervisor is not part of this build\n");
-    FAILED
+    let options = RunOptions { config_dir: places.config, environment: places.environment, table };
+    match supervisor::run(options) {
+        Ok(code) => code,
+        Err(error) => {
+            let lines = error.lines.iter().map(|line| format!("mcp-init: {line}\n"));
+            say(&lines.collect::<String>());
+            error.exit
+        }
+    }
 }
 
-/// `scribe`.
+/// `scribe`: its socket is where the supervisor puts it.
 pub(super) fn scribe() -> u8 {
-    // SEAM: scribe::run()
-    FAILED
+    match own::inherited(EXTRA_FD) {
+        Ok(socket) => crate::scribe::run(socket),
+        Err(_) => {
+            say("mcp-init: cannot be a scribe: only a supervisor starts one\n");
+            USAGE
+        }
+    }
 }

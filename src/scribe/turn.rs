@@ -7,7 +7,6 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -38,14 +37,15 @@ const LAST_ANSWER_MS: u16 = 1000;
 /// Bounds of the supervisor's own log.
 const SAY_LIMITS: Limits = Limits { size: 10 * 1024 * 1024, files: 3, total: 40 * 1024 * 1024 };
 
-/// The program: serves the supervisor at the other end of `socket` until that says so or is gone.
-pub(crate) fn run(socket: OwnedFd) -> ExitCode {
+/// The program: serves the supervisor at the other end of `socket` until that says so or is gone; the exit
+/// code.
+pub(crate) fn run(socket: OwnedFd) -> u8 {
     ignore_signals();
     match serve(socket) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => 0,
         Err(error) => {
             Stderr::open().say(format!("mcp-init: cannot run scribe: {error}\n").as_bytes());
-            ExitCode::FAILURE
+            1
         }
     }
 }

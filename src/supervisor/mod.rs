@@ -37,8 +37,8 @@ use crate::sys::signal::Signals;
 use crate::sys::spawn::Spawner;
 use crate::sys::{own, reap};
 
-pub(crate) use boot::{BootError, RunOptions, run};
-pub(crate) use reload::print_plan;
+pub(crate) use boot::{RunOptions, run};
+pub(crate) use reload::read;
 
 use orders::Orders;
 use reload::Reload;

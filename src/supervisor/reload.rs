@@ -38,7 +38,7 @@ const EXIT_CONFIG: u8 = 78;
 /// What the child sends.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-enum Reading {
+pub(crate) enum Reading {
     /// The configuration is valid.
     Plan(Box<Plan>),
     /// It is not: a line for each fault.
@@ -67,15 +67,18 @@ impl Reload {
     }
 }
 
-/// The child's side: reads the configuration and writes what came of it.
-pub(crate) fn print_plan(dir: &Path, environment: &Environment, out: &mut dyn io::Write) -> u8 {
-    let (reading, exit) = match config::load(dir, environment) {
-        Ok(plan) => (Reading::Plan(Box::new(plan)), 0),
-        Err(errors) => (Reading::Problems(errors.iter().map(ToString::to_string).collect()), EXIT_CONFIG),
-    };
-    match serde_json::to_writer(out, &reading) {
-        Ok(()) => exit,
-        Err(_) => 74, // EX_IOERR
+/// The child's side: reads the configuration.
+pub(crate) fn read(dir: &Path, environment: &Environment) -> Reading {
+    match config::load(dir, environment) {
+        Ok(plan) => Reading::Plan(Box::new(plan)),
+        Err(errors) => Reading::Problems(errors.iter().map(ToString::to_string).collect()),
+    }
+}
+
+impl Reading {
+    /// Whether there is a plan.
+    pub(crate) const fn is_valid(&self) -> bool {
+        matches!(self, Self::Plan(_))
     }
 }
 

@@ -28,13 +28,6 @@ impl From<SystemTime> for Stamp {
     }
 }
 
-impl Stamp {
-    /// Since 1970-01-01T00:00:00Z.
-    pub(crate) const fn since_epoch(self) -> Duration {
-        self.0
-    }
-}
-
 impl fmt::Display for Stamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let seconds = self.0.as_secs();

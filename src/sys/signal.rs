@@ -29,13 +29,12 @@ const PIDFD_SIGNAL_PROCESS_GROUP: u32 = 1 << 2;
 
 /// Blocks every signal: from the first moment on none is lost, they wait until [`Signals::new`].
 pub(crate) fn block_all() {
-    // Cannot fail: `how` is valid.
-    drop(sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::all()), None));
+    let _valid = sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::all()), None);
 }
 
 /// Lets signals through.
 fn unblock_all() {
-    drop(sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None));
+    let _valid = sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None);
 }
 
 /// Blocks every signal while it lives: no handler of ours may run in a child that shares our memory.
@@ -45,14 +44,14 @@ impl Held {
     /// From now on.
     pub(super) fn new() -> Self {
         let mut before = SigSet::empty();
-        drop(sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::all()), Some(&mut before)));
+        let _valid = sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::all()), Some(&mut before));
         Self(before)
     }
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
-        drop(sigprocmask(SigmaskHow::SIG_SETMASK, Some(&self.0), None));
+        let _valid = sigprocmask(SigmaskHow::SIG_SETMASK, Some(&self.0), None);
     }
 }
 
