@@ -122,7 +122,7 @@ fn events_tell_the_course_of_a_service() {
         .events()
         .into_iter()
         .filter(|it| it["serverId"] == "a")
-        .map(|it| it["type"].clone())
+        .map(|it| it["event"].clone())
         .collect();
     let life: Vec<&Value> = kinds.iter().filter(|kind| *kind != "process.error").collect();
     assert_eq!(

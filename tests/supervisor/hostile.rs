@@ -81,7 +81,7 @@ fn one_that_ignores_sigterm_and_forks_is_killed_to_the_last_process() {
     let mut supervisor = neighbour(Setup::new())
         .shell("stubborn", &script, &json!({ "stop": { "timeout": "300ms" } }))
         .start();
-    supervisor.wait_until("it has forked", seconds(5), |_| proc::marked(&format!("sleep {mark}")).len() == 5);
+    supervisor.wait_until("it has forked", seconds(5), |_| proc::marked(&mark).len() == 11);
     let asked_at = Instant::now();
     supervisor.ok(&["stop", "stubborn"]);
     assert!(asked_at.elapsed() >= Duration::from_millis(300), "killed before its timeout");

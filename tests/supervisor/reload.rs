@@ -32,7 +32,7 @@ fn only_what_changed_is_touched() {
     assert_eq!(supervisor.pid_of("same"), same);
     assert_eq!(supervisor.service("changed")["restartCount"], 0);
     supervisor.wait_until("it is told", seconds(5), |it| {
-        it.events().iter().any(|event| event["type"] == "config.reloaded")
+        it.events().iter().any(|event| event["event"] == "config.reloaded")
     });
 
     supervisor.remove("new");

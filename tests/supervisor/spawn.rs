@@ -10,8 +10,9 @@ use crate::support::proc;
 use crate::support::seconds;
 use crate::support::supervisor::Setup;
 
-/// Writes down what it sees, then sleeps.
-const PROBE: &str = "cat /proc/$$/status >status; ls -l /proc/$$/fd >fd; env >env; pwd >pwd; umask >umask; touch done; exec sleep 1000";
+/// Writes down what it sees, then sleeps. Its own status it reads by itself: a shell that starts a program
+/// blocks signals meanwhile.
+const PROBE: &str = "while read -r line; do echo \"$line\"; done </proc/$$/status >status; ls -l /proc/$$/fd >fd; env >env; pwd >pwd; umask >umask; touch done; exec sleep 1000";
 
 #[test]
 fn a_service_starts_clean() {
@@ -30,7 +31,9 @@ fn a_service_starts_clean() {
 
     for line in read("status").lines().filter(|line| line.starts_with("SigBlk") || line.starts_with("SigIgn"))
     {
-        assert_eq!(line.split_whitespace().nth(1), Some("0000000000000000"), "{line}");
+        let mask = u64::from_str_radix(line.split_whitespace().nth(1).unwrap(), 16).unwrap();
+        // 32 and 33 belong to the C library, which leaves them ignored in what it spawns: our own test does.
+        assert_eq!(mask & !(0b11 << 31), 0, "{line}");
     }
     let open: Vec<String> =
         read("fd").lines().skip(1).map(|line| line.split_whitespace().skip(8).collect()).collect();

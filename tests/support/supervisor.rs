@@ -233,7 +233,7 @@ impl Supervisor {
     /// Events of one kind about one service.
     pub fn events_of(&self, id: &str, kind: &str) -> Vec<Value> {
         let mut events = self.events();
-        events.retain(|event| event["serverId"] == id && event["type"] == kind);
+        events.retain(|event| event["serverId"] == id && event["event"] == kind);
         events
     }
 
