@@ -1,0 +1,224 @@
+//! One service's output: from its pipe, line by line, to its log. It answers nobody.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use super::lines::{self, LINE_BYTES_MAX, READ_BYTES};
+use super::log_file::LogFile;
+use super::time;
+use crate::sys::scribe_io::pipe_capacity;
+
+/// Most bytes taken from one pipe before it is another's turn.
+const TURN_BYTES: usize = 256 * 1024;
+/// What a pipe is taken to hold when it does not say.
+const PIPE_BYTES: usize = 1024 * 1024;
+/// The supervisor is told of dropped lines at most this often.
+const REPORT_AFTER: Duration = Duration::from_secs(1);
+
+/// One service's output.
+#[derive(Debug)]
+pub(crate) struct Output {
+    /// The read end; `None` once it ended or failed.
+    pipe: Option<File>,
+    /// The beginning of a line whose end has not come yet; at most [`LINE_BYTES_MAX`].
+    held: Vec<u8>,
+    /// Where it goes; `None` is nowhere.
+    log: Option<LogFile>,
+    /// Whether each line begins with the time.
+    stamps: bool,
+    /// It waits for its turn.
+    pub(crate) queued: bool,
+    /// When the supervisor may next be told of dropped lines; `None` is at once.
+    report_at: Option<Instant>,
+}
+
+/// Whether a pipe has more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum More {
+    /// There may be more at once.
+    Yes,
+    /// Not now.
+    No,
+    /// Never again.
+    End,
+}
+
+/// The buffers all outputs share.
+#[derive(Debug, Default)]
+pub(crate) struct Scratch {
+    /// What is read, behind what was held.
+    input: Vec<u8>,
+    /// Lines with their stamps.
+    composed: Vec<u8>,
+    /// Bytes read since the buffers were last given back.
+    used: usize,
+}
+
+impl Scratch {
+    /// Before a long sleep: gives memory back that a flood has touched.
+    pub(crate) fn rest(&mut self) {
+        if self.used > READ_BYTES {
+            *self = Self::default();
+        }
+    }
+
+    /// Room for what is held and what is read.
+    pub(crate) fn input(&mut self) -> &mut Vec<u8> {
+        if self.input.is_empty() {
+            self.input = vec![0; LINE_BYTES_MAX.saturating_add(READ_BYTES)];
+        }
+        &mut self.input
+    }
+}
+
+impl Output {
+    /// The output of a pipe, which does not wait.
+    pub(crate) fn new(pipe: OwnedFd, log: Option<LogFile>, stamps: bool) -> Self {
+        Self { pipe: Some(File::from(pipe)), held: Vec::new(), log, stamps, queued: false, report_at: None }
+    }
+
+    /// The pipe's number, while there is a pipe.
+    pub(crate) fn raw_pipe(&self) -> Option<RawFd> {
+        self.pipe.as_ref().map(AsRawFd::as_raw_fd)
+    }
+
+    /// Why its log takes nothing, and which it is.
+    pub(crate) fn trouble(&self) -> Option<(i32, &Path)> {
+        self.log.as_ref().and_then(|log| Some((log.trouble()?.errno, log.path())))
+    }
+
+    /// Whether there is nothing to try again and nothing to report.
+    pub(crate) fn is_well(&self) -> bool {
+        self.log.as_ref().is_none_or(|log| log.trouble().is_none() && log.unreported() == 0)
+    }
+
+    /// When [`Self::retry`] or [`Self::report`] has something to do.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        let log = self.log.as_ref()?;
+        let report_at = self.report_at.filter(|_| log.unreported() > 0);
+        log.trouble().map(|trouble| trouble.retry_at).into_iter().chain(report_at).min()
+    }
+
+    /// Tries its log again, if it is time to.
+    pub(crate) fn retry(&mut self, now: Instant) {
+        if let Some(log) = &mut self.log {
+            log.retry(now);
+        }
+    }
+
+    /// How many dropped lines the supervisor is to be told of now.
+    pub(crate) fn report(&mut self, now: Instant) -> u64 {
+        let Some(log) = self.log.as_mut().filter(|log| log.unreported() > 0) else { return 0 };
+        if self.report_at.is_some_and(|at| now < at) {
+            return 0;
+        }
+        self.report_at = now.checked_add(REPORT_AFTER);
+        log.take_unreported()
+    }
+
+    /// Closes the pipe.
+    pub(crate) fn close(&mut self) {
+        self.pipe = None;
+    }
+
+    /// Moves some of what the pipe holds into the log.
+    pub(crate) fn turn(&mut self, scratch: &mut Scratch, now: Instant) -> More {
+        if let Some(log) = &mut self.log {
+            log.refresh();
+        }
+        self.read_some(scratch, now, TURN_BYTES)
+    }
+
+    /// Moves what the pipe holds now into the log, and ends a line that has no end yet, unless more comes all
+    /// the time. Bounded by what a pipe can hold.
+    pub(crate) fn drain(&mut self, scratch: &mut Scratch, now: Instant) -> More {
+        if let Some(log) = &mut self.log {
+            log.refresh();
+        }
+        let capacity = self.pipe.as_ref().and_then(|pipe| pipe_capacity(pipe.as_fd()));
+        let more = self.read_some(scratch, now, capacity.unwrap_or(PIPE_BYTES).saturating_add(1));
+        if more != More::Yes && !self.held.is_empty() {
+            let mut line = std::mem::take(&mut self.held);
+            line.push(b'\n');
+            self.write(&line, &mut scratch.composed, now);
+        }
+        more
+    }
+
+    /// Reads until the pipe is empty or `bytes_max` are read.
+    fn read_some(&mut self, scratch: &mut Scratch, now: Instant, bytes_max: usize) -> More {
+        let mut taken = 0_usize;
+        while taken < bytes_max {
+            match self.read_once(scratch, now) {
+                Ok(0) => return More::End,
+                Ok(count) => {
+                    taken = taken.saturating_add(count);
+                    scratch.used = scratch.used.saturating_add(count);
+                    // A short read has emptied the pipe: what comes later is a new event.
+                    if count < READ_BYTES {
+                        self.rest();
+                        return More::No;
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.rest();
+                    return More::No;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                // No pipe, or one that cannot be read: as if it had ended.
+                Err(_) => return More::End,
+            }
+        }
+        More::Yes
+    }
+
+    /// One read behind what is held, and one write of the lines that are complete.
+    fn read_once(&mut self, scratch: &mut Scratch, now: Instant) -> io::Result<usize> {
+        let mut pipe = self.pipe.as_ref().ok_or(io::ErrorKind::NotConnected)?;
+        let mut input = std::mem::take(scratch.input());
+        let old = self.held.len();
+        let result = match input.split_at_mut_checked(old) {
+            Some((front, rest)) => {
+                front.copy_from_slice(&self.held);
+                let room = rest.len().min(READ_BYTES);
+                pipe.read(rest.get_mut(..room).unwrap_or_default())
+            }
+            None => Err(io::ErrorKind::OutOfMemory.into()),
+        };
+        if let Ok(count) = result {
+            let bytes = input.get(..old.saturating_add(count)).unwrap_or_default();
+            let (ready, rest) = bytes.split_at_checked(lines::ready(bytes, old)).unwrap_or((bytes, &[]));
+            self.write(ready, &mut scratch.composed, now);
+            self.held.clear();
+            self.held.extend_from_slice(rest);
+        }
+        scratch.input = input;
+        result
+    }
+
+    /// Writes ready lines.
+    fn write(&mut self, ready: &[u8], composed: &mut Vec<u8>, now: Instant) {
+        let Some(log) = self.log.as_mut().filter(|_| !ready.is_empty()) else { return };
+        if self.stamps {
+            let mut stamp = [b' '; 28];
+            if let Some(front) = stamp.first_chunk_mut() {
+                *front = time::rfc_3339(time::now());
+            }
+            lines::compose(ready, &stamp, composed, |portion| log.write(portion, now));
+        } else if lines::is_plain(ready) {
+            log.write(ready, now);
+        } else {
+            lines::compose(ready, b"", composed, |portion| log.write(portion, now));
+        }
+    }
+
+    /// Gives the memory of an ended line back.
+    fn rest(&mut self) {
+        if self.held.is_empty() {
+            self.held = Vec::new();
+        }
+    }
+}
