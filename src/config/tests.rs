@@ -321,3 +321,12 @@ fn a_plan_crosses_a_pipe_unchanged() {
     let text = serde_json::to_string(&error).unwrap();
     assert_eq!(serde_json::from_str::<ConfigError>(&text).unwrap(), error);
 }
+
+#[test]
+fn the_examples_are_a_configuration() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("etc");
+    let plan = load(&folder, &environment(&[])).unwrap_or_else(|errors| panic!("{errors:#?}"));
+    let ids: Vec<_> = plan.services.iter().map(|service| &*service.id).collect();
+    assert_eq!(ids, ["clock", "gitea", "pets"]);
+    assert_eq!(plan.settings.runtime_dir, folder.parent().unwrap().join(".run/run"));
+}
