@@ -199,7 +199,9 @@ fn every_crate_of_the_runner_has_a_reason() {
 fn unsafe_stands_in_sys_only() {
     let mut faults = Vec::new();
     for source in sources(&["src", "runner/src"]) {
-        if source.path.starts_with("src/sys/") || source.path == "runner/src/channel.rs" {
+        // A descriptor passed by number, and the allocator, have no safe interface.
+        let allowed = ["runner/src/channel.rs", "runner/src/memory.rs"];
+        if source.path.starts_with("src/sys/") || allowed.contains(&source.path.as_str()) {
             continue;
         }
         for (number, code) in source.code() {

@@ -1,4 +1,4 @@
-//! What OpenAPI 3.0 says otherwise than JSON Schema 2020-12, keyword by keyword. No references here.
+//! What `OpenAPI` 3.0 says otherwise than JSON Schema 2020-12, keyword by keyword. No references here.
 
 use serde_json::{Map, Value, json};
 

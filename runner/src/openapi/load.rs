@@ -1,4 +1,4 @@
-//! From a source (inline, path, URL) to a document that is known to be OpenAPI 3.0 or 3.1.
+//! From a source (inline, path, URL) to a document that is known to be `OpenAPI` 3.0 or 3.1.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -105,7 +105,7 @@ fn parse(name: &str, bytes: &[u8]) -> Result<Value, DocumentError> {
     })
 }
 
-/// Refuses what is not OpenAPI 3.0 or 3.1, and says what it is.
+/// Refuses what is not `OpenAPI` 3.0 or 3.1, and says what it is.
 fn check_version(document: &Value, name: &str) -> Result<(), DocumentError> {
     let found = match (document.get("openapi"), document.get("swagger")) {
         (Some(Value::String(version)), _) if version.starts_with("3.0") || version.starts_with("3.1") => {

@@ -117,6 +117,7 @@ impl Upstream {
         };
         // After the arguments: what the configuration says cannot be argued with.
         self.credentials.apply(&mut headers);
+        // Some servers answer 411 to a POST that says no length, and hyper says none for an empty body.
         if body.is_empty() && matches!(*prepared.method, Method::POST | Method::PUT | Method::PATCH) {
             headers.insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
         }

@@ -158,6 +158,18 @@ async fn keys_go_into_the_query_and_the_cookie() {
 }
 
 #[tokio::test]
+async fn a_call_without_a_body_says_so_only_where_one_is_usual() {
+    let recorder = Recorder::start().await;
+    for method in ["post", "get"] {
+        call(&recorder, (method, "/a", json!({})), &anonymous(), json!({})).await;
+    }
+    let arrived = recorder.arrived.lock().unwrap();
+    assert_eq!(arrived[0].headers["content-length"], "0");
+    assert!(!arrived[1].headers.contains_key("content-length"));
+    assert!(arrived.iter().all(|one| one.body.is_empty() && !one.headers.contains_key("content-type")));
+}
+
+#[tokio::test]
 async fn bad_arguments_never_leave() {
     let recorder = Recorder::start().await;
     for arguments in [json!({}), json!({"id": ".."}), json!({"id": "1", "other": 2})] {
