@@ -28,11 +28,9 @@ pub(super) fn run(invocation: &Invocation, places: Places) -> u8 {
 
 /// `scribe`: its socket is where the supervisor puts it.
 pub(super) fn scribe() -> u8 {
-    match own::inherited(EXTRA_FD) {
-        Ok(socket) => crate::scribe::run(socket),
-        Err(_) => {
-            say("mcp-init: cannot be a scribe: only a supervisor starts one\n");
-            USAGE
-        }
-    }
+    let Ok(socket) = own::inherited(EXTRA_FD) else {
+        say("mcp-init: cannot be a scribe: only a supervisor starts one\n");
+        return USAGE;
+    };
+    crate::scribe::run(socket)
 }

@@ -38,7 +38,7 @@ pub(crate) struct Clients {
     /// Where they come from; nonblocking.
     listener: UnixListener,
     /// Who is connected.
-    clients: BTreeMap<ClientId, Client>,
+    connected: BTreeMap<ClientId, Client>,
     /// The next one's id.
     next: ClientId,
 }
@@ -50,7 +50,7 @@ impl Clients {
     /// Clients of a socket that listens already.
     pub(crate) fn new(listener: UnixListener) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
-        Ok(Self { listener, clients: BTreeMap::new(), next: 0 })
+        Ok(Self { listener, connected: BTreeMap::new(), next: 0 })
     }
 
     /// From now on they come from another socket.
@@ -68,7 +68,7 @@ impl Clients {
     /// Takes in whoever waits. Whoever is neither root nor the user we run as is told so and let go.
     pub(crate) fn accept(&mut self, register: Register<'_>) {
         while let Ok((stream, _)) = self.listener.accept() {
-            let refusal = refusal(&stream, self.clients.len());
+            let refusal = refusal(&stream, self.connected.len());
             if stream.set_nonblocking(true).is_err() || register(self.next, stream.as_raw_fd()).is_err() {
                 continue;
             }
@@ -79,14 +79,14 @@ impl Clients {
                 client.flush();
                 continue;
             }
-            self.clients.insert(self.next, client);
+            self.connected.insert(self.next, client);
             self.next = self.next.wrapping_add(1);
         }
     }
 
     /// Reads what a client sent; `false` when it is gone.
     pub(crate) fn read(&mut self, id: ClientId) -> bool {
-        let Some(client) = self.clients.get_mut(&id) else { return false };
+        let Some(client) = self.connected.get_mut(&id) else { return false };
         let mut bytes = [0; 4096];
         while client.received.len() <= REQUEST_BYTES_MAX {
             match client.stream.read(&mut bytes) {
@@ -98,7 +98,7 @@ impl Clients {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return true,
                 Err(_) => {
-                    self.clients.remove(&id);
+                    self.connected.remove(&id);
                     return false;
                 }
             }
@@ -108,7 +108,7 @@ impl Clients {
 
     /// The next request of a client, if one is there whole; `Err` holds what is wrong with the line.
     pub(crate) fn request(&mut self, id: ClientId) -> Option<Result<Request, String>> {
-        let client = self.clients.get_mut(&id)?;
+        let client = self.connected.get_mut(&id)?;
         let Some(end) = client.received.iter().position(|byte| *byte == b'\n') else {
             let too_long = client.received.len() > REQUEST_BYTES_MAX;
             if too_long {
@@ -125,17 +125,17 @@ impl Clients {
 
     /// Whether a client can be given more to wait for.
     pub(crate) fn has_room(&self, id: ClientId) -> bool {
-        self.clients.get(&id).is_some_and(|client| client.unsent.len() < UNSENT_BYTES_MAX)
+        self.connected.get(&id).is_some_and(|client| client.unsent.len() < UNSENT_BYTES_MAX)
     }
 
     /// Whether it is still there.
     pub(crate) fn is_there(&self, id: ClientId) -> bool {
-        self.clients.contains_key(&id)
+        self.connected.contains_key(&id)
     }
 
     /// Sends an answer's line, or keeps it until the client takes it.
     pub(crate) fn answer(&mut self, id: ClientId, answer: &Answer<'_>) {
-        if let Some(client) = self.clients.get_mut(&id) {
+        if let Some(client) = self.connected.get_mut(&id) {
             client.unsent.extend_from_slice(&line(answer));
         }
     }
@@ -143,16 +143,16 @@ impl Clients {
     /// Sends what a client takes now; lets it go when it is gone, or has ended and owes and is owed nothing
     /// (`busy` says that an answer is still to come).
     pub(crate) fn flush(&mut self, id: ClientId, busy: bool) {
-        let Some(client) = self.clients.get_mut(&id) else { return };
+        let Some(client) = self.connected.get_mut(&id) else { return };
         let alive = client.flush();
         if !alive || (client.at_end && client.unsent.is_empty() && client.received.is_empty() && !busy) {
-            self.clients.remove(&id);
+            self.connected.remove(&id);
         }
     }
 
     /// Everybody who is connected.
     pub(crate) fn ids(&self) -> Vec<ClientId> {
-        self.clients.keys().copied().collect()
+        self.connected.keys().copied().collect()
     }
 }
 

@@ -53,7 +53,7 @@ mod tests {
         longest: Duration::from_secs(5),
         jitter: 0.1,
         tries: Some(4),
-        forget_after: Duration::from_secs(60),
+        forget_after: Duration::from_mins(1),
     };
 
     #[test]
@@ -71,7 +71,7 @@ mod tests {
             assert!(backoff.after(&POLICY, Duration::from_secs(59), 0.0).is_some());
         }
         assert_eq!(backoff.after(&POLICY, Duration::from_secs(59), 0.0), None);
-        assert_eq!(backoff.after(&POLICY, Duration::from_secs(60), 0.0), Some(Duration::from_secs(1)));
+        assert_eq!(backoff.after(&POLICY, Duration::from_mins(1), 0.0), Some(Duration::from_secs(1)));
     }
 
     #[test]

@@ -1,5 +1,14 @@
 //! Random lives: a million of them, played without a process, against what must always hold.
 
+#![expect(
+    clippy::arithmetic_side_effects,
+    clippy::as_conversions,
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::disallowed_methods,
+    reason = "a test may panic, and its numbers are small"
+)]
+
 use std::time::{Duration, Instant};
 
 use super::policy::{
@@ -39,9 +48,7 @@ struct World {
     group: Option<Pid>,
     /// When it was asked to end.
     asked: Option<Instant>,
-    /// Deaths nobody ordered since the last sustained uptime or order.
-    in_a_row: u32,
-    given_up: bool,
+    policy: Policy,
     preparing: bool,
     asked_health: bool,
     dice: Dice,
@@ -125,15 +132,14 @@ fn obey(service: &mut Service, world: &mut World, action: Action) {
 
 fn note_holds(service: &Service, world: &mut World, note: Note) {
     match note {
-        Note::Retry { .. } => world.in_a_row += 1,
         Note::GaveUp => {
-            world.given_up = true;
-            assert!(world.leader.is_none());
+            assert!(world.leader.is_none() && world.group.is_none(), "given up with a process");
+            let may = world.policy.restart == Restart::Never || world.policy.backoff.tries.is_some();
+            assert!(may, "given up although it may try without end");
         }
         Note::Stopped => assert_eq!(service.want(), Want::Down, "stopped while it is wanted up"),
-        Note::NoAnswer => world.asked_health = false,
-        Note::Stopping(_) | Note::Ended { .. } => world.asked_health = false,
-        Note::Started(_) | Note::Ready | Note::Killed | Note::Unkillable => {}
+        Note::NoAnswer | Note::Stopping(_) | Note::Ended { .. } => world.asked_health = false,
+        Note::Started(_) | Note::Ready | Note::Killed | Note::Unkillable | Note::Retry { .. } => {}
     }
 }
 
@@ -206,8 +212,7 @@ fn a_million_random_lives_keep_every_promise() {
             leader: None,
             group: None,
             asked: None,
-            in_a_row: 0,
-            given_up: false,
+            policy,
             preparing: false,
             asked_health: false,
             dice,
@@ -255,7 +260,7 @@ fn quiet() -> Policy {
             longest: Duration::from_secs(1),
             jitter: 0.0,
             tries: Some(3),
-            forget_after: Duration::from_secs(60),
+            forget_after: Duration::from_mins(1),
         },
         ..policy(&mut dice)
     }

@@ -138,7 +138,7 @@ impl Service {
     pub(crate) fn hasten(&mut self, by: Instant) {
         match &mut self.state {
             State::Stopping { kill_at, .. } | State::Sweeping { kill_at, .. } => {
-                *kill_at = (*kill_at).min(by)
+                *kill_at = (*kill_at).min(by);
             }
             State::Stopped
             | State::Preparing { .. }
@@ -318,6 +318,6 @@ impl Service {
 
 /// `now + after`; a time that no clock reaches becomes one that is far enough.
 pub(crate) fn later(now: Instant, after: Duration) -> Instant {
-    const FAR: Duration = Duration::from_secs(60 * 60 * 24 * 365);
+    const FAR: Duration = Duration::from_hours(24 * 365);
     now.checked_add(after).or_else(|| now.checked_add(FAR)).unwrap_or(now)
 }

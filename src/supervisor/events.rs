@@ -13,6 +13,7 @@ use crate::sys::signal;
 use super::unit::millis;
 
 /// An event: one line of `events.jsonl`.
+#[expect(clippy::struct_field_names, reason = "the public name of the field")]
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Event<'a> {
@@ -60,7 +61,7 @@ pub(super) struct Event<'a> {
 
 /// How a process ended, as `status` tells it.
 pub(super) fn last_end(exit: Exit, why: Why, lived: Duration, at: Stamp) -> LastEnd {
-    let (code, signal, core) = match exit {
+    let (code, by, dumped) = match exit {
         Exit::Code(code) => (Some(code), None, false),
         Exit::Signal { number, core } => (None, Some(signal::name(number)), core),
     };
@@ -71,7 +72,14 @@ pub(super) fn last_end(exit: Exit, why: Why, lived: Duration, at: Stamp) -> Last
         (Why::NotReady, _) => "not-ready",
         (Why::Unhealthy, _) => "unhealthy",
     };
-    LastEnd { code, signal, core, reason: reason.into(), lived: millis(lived), at: at.to_string().into() }
+    LastEnd {
+        code,
+        signal: by,
+        core: dumped,
+        reason: reason.into(),
+        lived: millis(lived),
+        at: at.to_string().into(),
+    }
 }
 
 /// How a process ended, in words; `None` when nothing went wrong.

@@ -89,6 +89,9 @@ impl Supervisor {
                 let line: String =
                     error.chars().map(|c| if c.is_control() { ' ' } else { c }).take(500).collect();
                 unit.fault(&line, now.stamp);
+                if let Some(present) = &mut unit.present {
+                    present.said_why = true;
+                }
                 ::log::warn!("{}: {line}", unit.plan.id);
                 self.tell_error(id, &line);
             }
@@ -128,6 +131,11 @@ impl Supervisor {
                 self.roster.on(id, Event::Prepared { ok: errno == 0 }, now.instant, &mut self.todo);
             }
             Said::Done(Purpose::Finish, _) => {}
+            Said::Drained(id) => {
+                if let Some(unit) = self.unit_mut(id) {
+                    unit.drained_by = None;
+                }
+            }
             Said::Degraded(0, _) => {
                 ::log::warn!("the disk takes files again");
                 self.degraded = None;

@@ -13,7 +13,7 @@ use crate::channel::{FD_VARIABLE, NODE_FD_VARIABLE};
 use crate::config::plan::{LogMode, Program};
 use crate::life::policy::{Blame, Pid};
 use crate::life::roster::Id;
-use crate::sys::child::EXTRA_FD;
+use crate::sys::child::{EXTRA_FD, Stage};
 use crate::sys::pipe;
 use crate::sys::spawn::Launch;
 
@@ -70,7 +70,7 @@ impl Supervisor {
         }
         let programs = candidates(argv.first(), variables.get("PATH").map_or(PATH, |path| path));
         let envp: Vec<CString> =
-            variables.iter().map(|(name, value)| c_string(&format!("{name}={value}"))).collect();
+            variables.iter().map(|(name, value)| c_string(format!("{name}={value}"))).collect();
         let null = pipe::null().map_err(machine)?;
         let write = unit.output.as_ref().map_or(null.as_fd(), |output| output.write.as_fd());
         let launched = self.spawner.spawn(&Launch {
@@ -85,14 +85,16 @@ impl Supervisor {
         let process = launched.map_err(|error| {
             let program = argv.first().map(|name| name.to_string_lossy()).unwrap_or_default();
             let object = match error.stage {
-                crate::sys::child::Stage::Exec => {
+                Stage::Exec => {
                     format!("cannot execute {program}: {}", reason(&error.source))
                 }
-                crate::sys::child::Stage::Directory => {
+                Stage::Directory => {
                     let folder = unit.plan.working_directory.display();
                     format!("cannot enter {folder}: {}", reason(&error.source))
                 }
-                _ => error.to_string(),
+                Stage::Clone | Stage::Session | Stage::Signals | Stage::Limits | Stage::Descriptors => {
+                    error.to_string()
+                }
             };
             (error.blame(), object)
         })?;
@@ -104,6 +106,7 @@ impl Supervisor {
             ticks: None,
             channel,
             was_ready: false,
+            said_why: false,
         });
         unit.metrics = None;
         unit.health = super::unit::Health::Unknown;

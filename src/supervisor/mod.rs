@@ -142,7 +142,12 @@ impl Supervisor {
         let timeout = if !self.todo.is_empty() || !self.unfinished.is_empty() {
             Some(Duration::ZERO)
         } else {
-            let next = [self.roster.deadline(), self.scribe.deadline(), self.reload_deadline()];
+            let next = [
+                self.roster.deadline(),
+                self.scribe.deadline(),
+                self.reload_deadline(),
+                self.drain_deadline(),
+            ];
             next.into_iter().flatten().min().map(|at| {
                 // The poll counts whole milliseconds: rounded up, so that a deadline is never met too early.
                 at.saturating_duration_since(clock::now().instant).saturating_add(Duration::from_micros(999))

@@ -1,6 +1,8 @@
 //! What clients asked for: taken, and answered once it is done. Who they are and how bytes reach them is the
 //! matter of `control`.
 
+use std::time::Instant;
+
 use mio::{Interest, Token};
 use serde_json::value::to_raw_value;
 
@@ -157,12 +159,12 @@ impl Supervisor {
         if names.is_empty() {
             return Ok(self.ids().collect());
         }
-        let one = |name: &Box<str>| {
+        let one = |name: &str| {
             let is_it =
-                |id: &Id| self.unit(*id).is_some_and(|unit| unit.plan.id == *name && !unit.is_removed);
+                |id: &Id| self.unit(*id).is_some_and(|unit| &*unit.plan.id == name && !unit.is_removed);
             self.ids().find(is_it).ok_or_else(|| format!("cannot find service {name}: it is not configured"))
         };
-        names.iter().map(one).collect()
+        names.iter().map(|name| one(name)).collect()
     }
 
     /// Begins to report.
@@ -215,7 +217,7 @@ impl Supervisor {
         let (done, failed): (bool, Vec<Id>) = match waiting.goal {
             Goal::Nothing => (true, Vec::new()),
             Goal::Settled => (self.roster.is_settled() && self.todo.is_empty(), Vec::new()),
-            Goal::Down => (lives().all(|(_, state)| state.is_at_rest()), Vec::new()),
+            Goal::Down => (lives().all(|(id, state)| state.is_at_rest() && self.is_drained(id)), Vec::new()),
             Goal::Up => {
                 let down = lives().filter(|(_, state)| state.pid().is_none()).map(|(id, _)| id).collect();
                 (lives().all(|(_, state)| !state.is_moving()), down)
@@ -233,6 +235,18 @@ impl Supervisor {
             }
         }
         true
+    }
+
+    /// Whether the last words of a service are written, or had their time.
+    fn is_drained(&self, id: Id) -> bool {
+        self.unit(id).and_then(|unit| unit.drained_by).is_none_or(|by| self.now.instant >= by)
+    }
+
+    /// When an answer stops to wait for last words.
+    pub(super) fn drain_deadline(&self) -> Option<Instant> {
+        let waiting = self.orders.waiting.iter().filter(|waiting| waiting.goal == Goal::Down);
+        let ids = waiting.flat_map(|waiting| &waiting.ids);
+        ids.filter_map(|id| self.unit(*id)?.drained_by).filter(|by| *by > self.now.instant).min()
     }
 
     /// Sends as many reports as a client has room for; whether that were all.

@@ -2,15 +2,20 @@
 //! them.
 
 use std::os::fd::AsFd;
+use std::time::Duration;
 
 use crate::channel::ToService;
 use crate::life::policy::{Action, Event, Note, Pid, Why};
 use crate::life::roster::Id;
+use crate::life::service::later;
 use crate::scribe::wire::Kind;
 use crate::sys::signal;
 
 use super::scribes::Purpose;
 use super::{SPAWNS_PER_TURN, Supervisor, events};
+
+/// For the scribe to write a service's last words before a stop is reported without them.
+const DRAIN_WITHIN: Duration = Duration::from_secs(1);
 
 impl Supervisor {
     /// Does what is to be done; what would make this turn too long is left for the next.
@@ -145,9 +150,7 @@ impl Supervisor {
             Note::Ended { exit, why, lived } => {
                 unit.last_end = Some(events::last_end(exit, why, lived, now));
                 if let Some(fault) = events::fault(exit, why) {
-                    // What the service said itself about why it could not start says more.
-                    let told = unit.present.as_ref().is_some_and(|present| !present.was_ready)
-                        && unit.last_error.as_deref().is_some_and(|error| error.starts_with("cannot "));
+                    let told = unit.present.as_ref().is_some_and(|present| present.said_why);
                     if !told {
                         unit.fault(&fault, now);
                     }
@@ -188,6 +191,9 @@ impl Supervisor {
         let Some(unit) = self.units.get_mut(id.index()).and_then(Option::as_mut) else { return };
         let had = unit.present.take().is_some();
         if had {
+            if unit.output.is_some() && self.scribe.drain(id) {
+                unit.drained_by = Some(later(self.now.instant, DRAIN_WITHIN));
+            }
             let pid_file = unit.pid_file(&self.settings);
             self.scribe.put(Kind::Remove, &pid_file, &[]);
         }

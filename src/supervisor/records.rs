@@ -42,11 +42,11 @@ impl Supervisor {
     }
 
     /// An event about a service, with what they all have.
-    fn tell_of(&mut self, id: Id, event: Event<'_>) {
+    fn tell_of(&mut self, id: Id, event: &Event<'_>) {
         let Some(unit) = self.unit(id) else { return };
         let name = unit.plan.id.clone();
         let time = self.now.stamp.to_string();
-        self.tell(&Event { time, server_id: Some(&name), ..event });
+        self.tell(&Event { time, server_id: Some(&name), ..*event });
     }
 
     /// Whether it is an MCP server.
@@ -56,9 +56,12 @@ impl Supervisor {
 
     /// It has a process.
     pub(super) fn tell_started(&mut self, id: Id, pid: Pid) {
-        self.tell_of(id, Event { event: "process.started", pid: Some(pid.0), ..Event::default() });
+        self.tell_of(id, &Event { event: "process.started", pid: Some(pid.0), ..Event::default() });
         if self.is_server(id) {
-            self.tell_of(id, Event { event: "server.process.started", pid: Some(pid.0), ..Event::default() });
+            self.tell_of(
+                id,
+                &Event { event: "server.process.started", pid: Some(pid.0), ..Event::default() },
+            );
         }
         if let Some(path) = self.unit(id).map(|unit| unit.pid_file(&self.settings)) {
             self.scribe.put(Kind::Replace, &path, format!("{}\n", pid.0).as_bytes());
@@ -74,7 +77,7 @@ impl Supervisor {
         let endpoint = self.unit(id).and_then(|unit| unit.endpoint().map(str::to_owned));
         let endpoint = endpoint.as_deref();
         let event = "server.lifecycle.started";
-        self.tell_of(id, Event { event, pid, endpoint, isolated: Some(true), ..Event::default() });
+        self.tell_of(id, &Event { event, pid, endpoint, isolated: Some(true), ..Event::default() });
     }
 
     /// Its process has ended.
@@ -86,7 +89,7 @@ impl Supervisor {
         let error = unit.last_error.clone();
         self.tell_of(
             id,
-            Event {
+            &Event {
                 event: "process.stopped",
                 code: end.code,
                 signal: end.signal.as_deref(),
@@ -98,22 +101,25 @@ impl Supervisor {
         );
         if never_ready && self.is_server(id) {
             let event = "server.lifecycle.start_failed";
-            self.tell_of(id, Event { event, error: error.as_deref(), ..Event::default() });
+            self.tell_of(id, &Event { event, error: error.as_deref(), ..Event::default() });
         }
     }
 
     /// Something went wrong with it.
     pub(super) fn tell_error(&mut self, id: Id, error: &str) {
-        self.tell_of(id, Event { event: "process.error", error: Some(error), ..Event::default() });
+        self.tell_of(id, &Event { event: "process.error", error: Some(error), ..Event::default() });
         if self.is_server(id) {
-            self.tell_of(id, Event { event: "server.process.error", error: Some(error), ..Event::default() });
+            self.tell_of(
+                id,
+                &Event { event: "server.process.error", error: Some(error), ..Event::default() },
+            );
         }
     }
 
     /// The result of a health check.
     pub(super) fn tell_health(&mut self, id: Id, healthy: bool, reason: Option<&str>) {
         let event = "process.health_check";
-        self.tell_of(id, Event { event, healthy: Some(healthy), reason, ..Event::default() });
+        self.tell_of(id, &Event { event, healthy: Some(healthy), reason, ..Event::default() });
         if let Some(path) = self.unit(id).map(|unit| unit.state_file(&self.settings, "health.jsonl")) {
             let time = self.now.stamp.to_string();
             self.append(&path, &HealthLine { time, healthy, reason });

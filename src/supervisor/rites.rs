@@ -10,7 +10,7 @@ use crate::scribe::wire::Kind;
 use crate::sys::{clock, own, reap, signal};
 
 use super::scribes::{Purpose, Said};
-use super::{FINISH_WITHIN, SCRIBE, Supervisor, log};
+use super::{FINISH_WITHIN, Supervisor, log};
 
 /// Exit code of a program that found a fault in itself.
 const EXIT_BUG: u8 = 101;
@@ -92,7 +92,6 @@ impl Supervisor {
                 }
             }
         }
-        let _heard_no_more = SCRIBE;
         if own::is_first() {
             signal::to_everybody(libc::SIGKILL);
         }

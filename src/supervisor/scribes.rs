@@ -20,6 +20,9 @@ use crate::sys::spawn::{Launch, Spawner};
 /// From the death of a scribe to the next one, when it did not live long.
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
 
+/// Tickets below this are services' numbers, which `Drain` is answered with.
+const FIRST_TICKET: u32 = 1 << 31;
+
 /// What an answer of the scribe is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Purpose {
@@ -34,6 +37,8 @@ pub(super) enum Purpose {
 pub(super) enum Said {
     /// Something asked for is done, or cannot be: an errno.
     Done(Purpose, i32),
+    /// What this service said so far is written.
+    Drained(Id),
     /// The disk takes nothing (errno, path), or takes it again (0).
     Degraded(i32, String),
     /// Lines of this service's output were dropped.
@@ -68,7 +73,7 @@ impl Scribe {
             born: now,
             due: Some(now),
             tickets: BTreeMap::new(),
-            last_ticket: 0,
+            last_ticket: FIRST_TICKET,
             dropped: 0,
         }
     }
@@ -132,7 +137,7 @@ impl Scribe {
 
     /// The same, to be answered.
     pub(super) fn ask(&mut self, kind: Kind, path: &Path, body: &[u8], purpose: Purpose) -> bool {
-        self.last_ticket = self.last_ticket.checked_add(1).unwrap_or(1);
+        self.last_ticket = self.last_ticket.checked_add(1).unwrap_or(FIRST_TICKET);
         let ticket = self.last_ticket;
         let sent = self.send(kind, ticket, path, body, None);
         if sent {
@@ -145,6 +150,11 @@ impl Scribe {
     pub(super) fn watch(&mut self, id: Id, folder: &Path, rules: &[u8], read: &OwnedFd) -> bool {
         let Ok(read) = read.try_clone() else { return false };
         self.send(Kind::Watch, id.0, folder, rules, Some(read))
+    }
+
+    /// Has what a service said so far written, last line and all; `Drained` tells when.
+    pub(super) fn drain(&mut self, id: Id) -> bool {
+        self.send(Kind::Drain, id.0, Path::new(""), &[], None)
     }
 
     /// It has no more to read of a service.
@@ -182,7 +192,9 @@ impl Scribe {
         if let Some(link) = &mut self.link {
             let _open = link.receive(|frame| match frame.kind {
                 Kind::Done => {
-                    if let Some(purpose) = tickets.remove(&frame.ticket) {
+                    if frame.ticket < FIRST_TICKET {
+                        said.push(Said::Drained(Id(frame.ticket)));
+                    } else if let Some(purpose) = tickets.remove(&frame.ticket) {
                         said.push(Said::Done(purpose, errno(frame.body)));
                     }
                 }

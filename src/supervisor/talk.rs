@@ -225,7 +225,7 @@ mod tests {
             let bytes: Vec<u8> = (0..200)
                 .map(|_| {
                     seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-                    b"{}[]\":,\n\\u0x\x02type server-started"[(seed >> 33) as usize % 34]
+                    b"{}[]\":,\n\\u0x\x02type server-started"[usize::try_from(seed >> 33).unwrap() % 34]
                 })
                 .collect();
             channel.take(&bytes, &mut |_| ());

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
+use std::time::Instant;
 
 use serde_json::value::RawValue;
 
@@ -42,6 +43,8 @@ pub(super) struct Present {
     pub(super) channel: Option<Channel>,
     /// Whether it ever was ready.
     pub(super) was_ready: bool,
+    /// Whether it said itself what is wrong: that says more than how it ended.
+    pub(super) said_why: bool,
 }
 
 /// A service.
@@ -73,6 +76,8 @@ pub(super) struct Unit {
     pub(super) created: Stamp,
     /// When something about it last changed.
     pub(super) updated: Stamp,
+    /// Until when the scribe may still be reading what its last process said.
+    pub(super) drained_by: Option<Instant>,
     /// Whether its files say less than is known.
     pub(super) is_dirty: bool,
     /// Whether the configuration no longer has it.
@@ -96,6 +101,7 @@ impl Unit {
             ignored_messages: 0,
             created: now,
             updated: now,
+            drained_by: None,
             is_dirty: true,
             is_removed: false,
         }
@@ -187,7 +193,7 @@ impl Unit {
         if let (Some(pid), Some(present)) = (pid, &mut self.present) {
             present.ticks = present.ticks.or_else(|| proc::start_ticks(pid));
         }
-        let live = now.map(|now| self.live(life, now));
+        let more = now.map(|now| self.live(life, now));
         let present = self.present.as_ref().filter(|_| pid.is_some());
         let config_file = present.filter(|_| self.is_server()).map(|_| self.config_file(settings));
         ServiceReport {
@@ -208,13 +214,13 @@ impl Unit {
             health_status: Cow::Borrowed(self.health_word()),
             created_at: Cow::Owned(self.created.to_string()),
             updated_at: Cow::Owned(self.updated.to_string()),
-            live,
+            live: more,
         }
     }
 
     /// What only `status` shows.
     fn live(&self, life: &life::service::Service, now: Now) -> Live {
-        let since = |at: std::time::Instant| millis(now.instant.saturating_duration_since(at));
+        let since = |at: Instant| millis(now.instant.saturating_duration_since(at));
         Live {
             server_name: self.plan.name.clone(),
             endpoint: self.endpoint().map(Box::from),

@@ -157,6 +157,8 @@ fn check(stage: Stage, result: c_int) -> Result<(), (Stage, c_int)> {
 
 /// The last call's errno.
 fn errno() -> c_int {
+    // SAFETY: no arguments.
+    let place = unsafe { libc::__errno_location() };
     // SAFETY: always a valid place; the parent that shares it is suspended.
-    unsafe { *libc::__errno_location() }
+    unsafe { *place }
 }

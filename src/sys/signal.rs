@@ -65,7 +65,7 @@ impl Signals {
         let (read, write) = UnixStream::pair()?;
         read.set_nonblocking(true)?;
         write.set_nonblocking(true)?;
-        let delivery = SignalDelivery::with_pipe(read, write, SignalOnly::default(), HEARD)?;
+        let delivery = SignalDelivery::with_pipe(read, write, SignalOnly, HEARD)?;
         unblock_all();
         Ok(Self(delivery))
     }
