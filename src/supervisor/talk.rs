@@ -218,6 +218,7 @@ mod tests {
 
     #[test]
     fn no_bytes_make_it_panic_or_grow() {
+        const ALPHABET: &[u8] = b"{}[]\":,\n\\u0x\x02type server-started";
         let mut seed = 1_u64;
         let (ours, _theirs) = UnixStream::pair().unwrap();
         let mut channel = Channel::new(ours);
@@ -225,7 +226,7 @@ mod tests {
             let bytes: Vec<u8> = (0..200)
                 .map(|_| {
                     seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-                    b"{}[]\":,\n\\u0x\x02type server-started"[usize::try_from(seed >> 33).unwrap() % 34]
+                    ALPHABET[usize::try_from(seed >> 33).unwrap() % ALPHABET.len()]
                 })
                 .collect();
             channel.take(&bytes, &mut |_| ());
