@@ -158,3 +158,52 @@ fn pool_builder() -> hyper_util::client::legacy::Builder {
         .pool_max_idle_per_host(IDLE_CONNECTIONS_MAX);
     builder
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// Serves one connection with these bytes, then says nothing and keeps it open.
+    async fn serve(bytes: &'static [u8]) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut request = [0; 1024];
+            assert!(stream.read(&mut request).await.unwrap() > 0);
+            stream.write_all(bytes).await.unwrap();
+            std::future::pending::<()>().await;
+        });
+        url
+    }
+
+    /// Sends one request with small limits.
+    async fn send(bytes: &'static [u8]) -> Result<Reply, ClientError> {
+        let request = Request::get(serve(bytes).await).body(Full::default()).unwrap();
+        let limits = Limits { time_max: Duration::from_millis(200), body_bytes_max: 4 };
+        Client::default().send(request, limits).await
+    }
+
+    #[tokio::test]
+    async fn silence_has_an_end_wherever_it_begins() {
+        assert!(matches!(send(b"").await, Err(ClientError::Slow(_))));
+        let started = b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nab";
+        assert!(matches!(send(started).await, Err(ClientError::Slow(_))));
+    }
+
+    #[tokio::test]
+    async fn bodies_are_cut_off_at_their_bound() {
+        let whole = send(b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nabcd").await.unwrap();
+        assert_eq!((whole.status, &*whole.body), (StatusCode::OK, &b"abcd"[..]));
+        let chunked = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nabcde\r\n";
+        assert!(matches!(send(chunked).await, Err(ClientError::Large(4))));
+    }
+
+    #[tokio::test]
+    async fn what_is_not_http_fails() {
+        assert!(matches!(send(b"220 ready\r\n").await, Err(ClientError::Failed(_))));
+    }
+}

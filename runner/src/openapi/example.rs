@@ -8,6 +8,8 @@ use super::resolve::reference;
 
 /// Values made for one sample, at most.
 const NODES_MAX: usize = 1_000;
+/// Longest chain of references that is followed.
+const NEST_MAX: usize = 40;
 /// Deepest nest of schemas that is filled in.
 const DEPTH_MAX: usize = 10;
 
@@ -76,7 +78,7 @@ impl<'a> Examples<'a> {
     /// A value that a schema allows; `None` inside a cycle and beyond the bounds.
     fn schema(&mut self, schema: &'a Value, depth: usize) -> Option<Value> {
         if let Some(target) = reference(schema) {
-            if self.nest.contains(&target) {
+            if self.nest.contains(&target) || self.nest.len() > NEST_MAX {
                 return None;
             }
             self.nest.push(target);

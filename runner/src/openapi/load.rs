@@ -128,6 +128,8 @@ fn plain(version: &Value) -> String {
 #[cfg(test)]
 mod tests {
     use serde_json::json;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
 
     use super::*;
 
@@ -153,6 +155,36 @@ mod tests {
         assert!(swagger.contains("not an OpenAPI 3.0 or 3.1 document (found swagger 2.0)"));
         assert!(text(json!({"openapi": 3})).unwrap_err().contains("found openapi 3"));
         assert!(text(json!([])).unwrap_err().contains("neither"));
+    }
+
+    /// A URL with a query, behind which one request gets this reply.
+    async fn serve(reply: &'static str) -> Value {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/api.json?token=secret", listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut request = [0; 1024];
+            let length = stream.read(&mut request).await.unwrap();
+            assert!(request[..length].starts_with(b"GET /api.json?token=secret HTTP/1.1"));
+            stream.write_all(reply.as_bytes()).await.unwrap();
+        });
+        json!(url)
+    }
+
+    #[tokio::test]
+    async fn documents_are_read_from_urls() {
+        let origin = Origin("/nowhere".into());
+        let good = serve("HTTP/1.1 200 OK\r\ncontent-length: 19\r\n\r\n{\"openapi\":\"3.1.0\"}").await;
+        assert_eq!(load(&good, &origin).await, Ok(json!({"openapi": "3.1.0"})));
+        let told = [
+            ("HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n", "the server answered 404 Not Found"),
+            ("HTTP/1.1 301 Gone\r\nlocation: http://b/c\r\n\r\n", "it has moved to http://b/c"),
+            ("HTTP/1.1 200 OK\r\ncontent-length: 17\r\n\r\n{\"swagger\":\"2.0\"}", "found swagger 2.0"),
+        ];
+        for (reply, reason) in told {
+            let error = load(&serve(reply).await, &origin).await.unwrap_err().to_string();
+            assert!(error.contains(reason) && !error.contains("secret"), "{error}");
+        }
     }
 
     #[tokio::test]
