@@ -4,7 +4,8 @@
 use std::fmt::{self, Display, Formatter};
 use std::io;
 
-use crate::control::client::{ClientError, Reason};
+use crate::control::client::ClientError;
+use crate::sys::own::reason;
 
 /// All went well.
 pub(super) const OK: u8 = 0;
@@ -22,6 +23,11 @@ pub(super) const UNAVAILABLE: u8 = 69;
 pub(super) const NO_PERMISSION: u8 = 77;
 /// `EX_CONFIG`: the configuration has a problem.
 pub(super) const CONFIGURATION: u8 = 78;
+
+/// `run`: another supervisor is there already.
+pub(super) const SECOND: u8 = 100;
+/// `run`: the system does not let it.
+pub(super) const SYSTEM: u8 = 111;
 
 /// Why a command ends early.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,7 +57,7 @@ impl Failure {
     /// A file could not be read: `cannot read OBJECT: REASON`.
     pub(super) fn reading(object: impl Display, error: &io::Error) -> Self {
         let code = if error.kind() == io::ErrorKind::PermissionDenied { NO_PERMISSION } else { FAILED };
-        Self::new(code, format!("cannot read {object}: {}", Reason(error)))
+        Self::new(code, format!("cannot read {object}: {}", reason(error)))
     }
 
     /// The answer could not be printed. A reader that has seen enough is no failure.
@@ -59,7 +65,7 @@ impl Failure {
         if error.kind() == io::ErrorKind::BrokenPipe {
             return Self::silent(OK);
         }
-        Self::new(FAILED, format!("cannot print the answer: {}", Reason(error)))
+        Self::new(FAILED, format!("cannot print the answer: {}", reason(error)))
     }
 }
 

@@ -58,7 +58,9 @@ pub(super) fn answer(invocation: &Invocation, places: &Places, out: &mut Output)
 
 /// Whether the supervisor answers, which it just did or did not.
 fn alive(invocation: &Invocation, client: &mut Client, id: u64, out: &mut Output) -> Result<u8, Failure> {
-    let Some(supervisor) = report::hear_supervisor(client, id).map_err(unanswered)? else {
+    let report = report::hear_supervisor(client, id).map_err(unanswered)?;
+    report.end.done()?;
+    let Some(supervisor) = report.supervisor else {
         return Err(Failure::new(UNKNOWN, "cannot understand the supervisor: it says nothing of itself"));
     };
     if invocation.json() {

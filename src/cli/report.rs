@@ -143,12 +143,17 @@ impl End {
     }
 }
 
+/// Whether an answer is for a request: it has its id, or none at all because whoever asks was turned away.
+const fn is_for(answer: u64, request: u64) -> bool {
+    answer == request || answer == 0
+}
+
 /// Hears the answer to request `id`, to its end.
 pub(super) fn hear(client: &mut Client, id: u64) -> Result<Report, ClientError> {
     let mut report = Report::default();
     loop {
         let line: Line = parse(client.line()?)?;
-        if line.id != id {
+        if !is_for(line.id, id) {
             continue;
         }
         report.services.extend(line.service);
@@ -161,11 +166,12 @@ pub(super) fn hear(client: &mut Client, id: u64) -> Result<Report, ClientError> 
 }
 
 /// Hears the supervisor's own report, which comes first, and nothing after it.
-pub(super) fn hear_supervisor(client: &mut Client, id: u64) -> Result<Option<SupervisorReport>, ClientError> {
+pub(super) fn hear_supervisor(client: &mut Client, id: u64) -> Result<Report, ClientError> {
     loop {
         let line: Line = parse(client.line()?)?;
-        if line.id == id {
-            return Ok(line.supervisor);
+        if is_for(line.id, id) {
+            let end = End::of(line.done, line.error, line.exit).unwrap_or_default();
+            return Ok(Report { supervisor: line.supervisor, services: Vec::new(), end });
         }
     }
 }
@@ -177,7 +183,7 @@ pub(super) fn pass(client: &mut Client, id: u64, out: &mut Output) -> Result<Pas
     out.text("{");
     loop {
         let line: Answer<'_> = parse(client.line()?)?;
-        if line.id != id {
+        if !is_for(line.id, id) {
             continue;
         }
         if let Some(report) = line.supervisor {

@@ -37,6 +37,7 @@ pub(super) fn answer(invocation: &Invocation, places: &Places, out: &mut Output)
     }
     let mut report = report::hear(&mut client, id)?;
     ended("show", &names, &report.end, &mut client)?;
+    report.services.sort_unstable_by(|one, other| one.server_id.cmp(&other.server_id));
     process::fill_in(&mut report.services);
     print(&report, settled, out);
     Ok(code(&names, report.services.first().map(|service| &*service.status)))

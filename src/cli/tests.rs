@@ -237,6 +237,21 @@ fn probes_are_answered_shortly() {
 }
 
 #[test]
+fn whoever_is_turned_away_is_told_so() {
+    let stage = Stage::new("refused");
+    let listener = UnixListener::bind(stage.folder.join("run/control.sock")).unwrap();
+    let refusing = thread::spawn(move || {
+        for stream in listener.incoming().take(3) {
+            stream.unwrap().write_all(b"{\"id\":0,\"error\":\"cannot serve you\",\"exit\":77}\n").unwrap();
+        }
+    });
+    for verb in ["status", "status --json", "health --live"] {
+        assert_eq!(stage.types(verb), (77, "cannot serve you".to_owned()), "{verb}");
+    }
+    refusing.join().unwrap();
+}
+
+#[test]
 fn without_a_supervisor_it_is_said_how_to_start_one() {
     let stage = Stage::new("nobody");
     for verb in ["status", "start pets", "stop --all", "reload", "metrics", "shutdown"] {

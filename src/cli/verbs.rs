@@ -3,7 +3,7 @@
 
 use serde::Serialize;
 
-use super::failure::{FAILED, NOT_RUNNING, UNKNOWN};
+use super::failure::{FAILED, NOT_RUNNING, OK, SECOND, SYSTEM, UNKNOWN};
 use super::options::{Flag, Opt, WAITING, switch, valued};
 
 /// What a verb leads to.
@@ -84,8 +84,9 @@ pub(super) static RUN: Verb = Verb {
     text: &[
         "Reads the configuration, starts every enabled service and keeps it running. Standard error says what \
          happens. As PID 1 this is also what happens without a verb; a kernel's own arguments are ignored.",
-        "SIGTERM or SIGINT stops all services and ends the supervisor; a second one shortens the wait, a third \
-         kills at once. SIGHUP reads the configuration again.",
+        "SIGTERM or SIGINT stops all services and ends the supervisor; a second one kills what is left, a third \
+         does not wait for that. SIGHUP reads the configuration again, or ends the supervisor when a terminal \
+         went away. SIGUSR1 makes the control socket anew.",
     ],
     options: &[switch(
         Flag::Table,
@@ -93,7 +94,11 @@ pub(super) static RUN: Verb = Verb {
         "table",
         "print the services once they have settled (on a terminal: always)",
     )],
-    exits: &[],
+    exits: &[
+        (OK, "all services have ended, as was asked"),
+        (SECOND, "another supervisor has this runtime or state folder"),
+        (SYSTEM, "the system does not let it supervise"),
+    ],
     examples: &[("mcp-init -c etc run", "supervise what etc/services.d says")],
     hidden: false,
 };

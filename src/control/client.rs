@@ -1,7 +1,7 @@
 //! The client's side of the control socket: lines out, lines in, within a time. It prints nothing and does
 //! not know what the lines mean.
 
-use std::fmt::{self, Display, Formatter, Write as _};
+use std::fmt::{self, Display, Formatter};
 use std::io::{self, BufRead, ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -13,6 +13,7 @@ use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, set
 use nix::sys::time::{TimeVal, TimeValLike};
 
 use super::wire::{Order, REQUEST_BYTES_MAX, Request};
+use crate::sys::own::reason;
 
 /// Room for answers at first; a longer line makes it grow.
 const BUFFER_BYTES: usize = 64 * 1024;
@@ -61,10 +62,10 @@ impl Display for ClientError {
                 let known = CONNECT_REASONS.iter().find(|(kind, _)| *kind == source.kind());
                 match known {
                     Some((_, reason)) => f.write_str(reason),
-                    None => Reason(source).fmt(f),
+                    None => f.write_str(&reason(source)),
                 }
             }
-            Self::Talk(source) => write!(f, "cannot talk to the supervisor: {}", Reason(source)),
+            Self::Talk(source) => write!(f, "cannot talk to the supervisor: {}", reason(source)),
             Self::Late(limit) => {
                 write!(f, "cannot hear from the supervisor: no answer within {} s", limit.as_secs_f64())
             }
@@ -83,22 +84,6 @@ impl std::error::Error for ClientError {
             Self::Connect { source, .. } | Self::Talk(source) => Some(source),
             Self::Late(_) | Self::Closed | Self::Garbage(_) | Self::TooLong => None,
         }
-    }
-}
-
-/// An error's own words, lower case and without its number.
-pub(crate) struct Reason<'a>(pub(crate) &'a io::Error);
-
-impl Display for Reason<'_> {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let Some(number) = self.0.raw_os_error() else {
-            return Display::fmt(self.0, f);
-        };
-        let mut letters = Errno::from_raw(number).desc().chars();
-        if let Some(first) = letters.next() {
-            f.write_char(first.to_ascii_lowercase())?;
-        }
-        f.write_str(letters.as_str())
     }
 }
 
@@ -138,8 +123,11 @@ impl Client {
         if line.len() > REQUEST_BYTES_MAX {
             return Err(ClientError::TooLong);
         }
-        self.stream.write_all(&line).map_err(ClientError::Talk)?;
-        Ok(self.id)
+        match self.stream.write_all(&line) {
+            // Whoever is turned away was told why before the door was shut.
+            Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(ClientError::Talk(error)),
+            Ok(()) | Err(_) => Ok(self.id),
+        }
     }
 
     /// The next line of an answer, without its end. An answer to an earlier request may still be among them.
