@@ -148,6 +148,7 @@ fn resolve(top: Map<String, Value>, flags: Flags) -> Result<RunnerConfig, Failur
     };
     top.finish()?;
     let mut mcp = Keys::new("mcpConfig.", mcp, flags.mcp, file);
+    let document = mcp.take("openApiData");
     let config = RunnerConfig {
         server_id,
         server_name,
@@ -156,7 +157,7 @@ fn resolve(top: Map<String, Value>, flags: Flags) -> Result<RunnerConfig, Failur
         port: port(&mut mcp)?,
         endpoint: endpoint(&mut mcp)?,
         origin: mcp.origin("openApiData"),
-        document: document(&mut mcp)?,
+        document: document.unwrap_or_default(),
         base_url: mcp.text("baseUrl")?,
         auth: auth(&mut mcp)?,
         custom_headers: headers(&mut mcp)?,
@@ -166,8 +167,13 @@ fn resolve(top: Map<String, Value>, flags: Flags) -> Result<RunnerConfig, Failur
             Some(_) => return Err(mcp.wrong("debugHeaders", "must be true or false")),
         },
     };
+    // A key that is missing has often only been mistyped: what is unknown is said first.
     mcp.finish()?;
-    Ok(config)
+    match config.document {
+        Value::Object(_) | Value::String(_) => Ok(config),
+        Value::Null => Err(mcp.wrong("openApiData", "is missing: it names the OpenAPI document")),
+        _ => Err(mcp.wrong("openApiData", "must be a path, a URL or an object")),
+    }
 }
 
 /// `transport`.
@@ -213,15 +219,6 @@ fn endpoint(mcp: &mut Keys<'_>) -> Result<Box<str>, Failure> {
         return Err(mcp.wrong("endpoint", "must be a path that starts with /"));
     }
     Ok(endpoint.into())
-}
-
-/// `openApiData`.
-fn document(mcp: &mut Keys<'_>) -> Result<Value, Failure> {
-    match mcp.take("openApiData") {
-        Some(value @ (Value::Object(_) | Value::String(_))) => Ok(value),
-        Some(_) => Err(mcp.wrong("openApiData", "must be a path, a URL or an object")),
-        None => Err(mcp.wrong("openApiData", "is missing: it names the OpenAPI document")),
-    }
 }
 
 /// `authConfig`. What it holds is never part of a message.
@@ -309,7 +306,7 @@ impl<'a> Keys<'a> {
     }
 
     /// Refuses what nobody asked for.
-    fn finish(self) -> Result<(), Failure> {
+    fn finish(&self) -> Result<(), Failure> {
         let Some(key) = self.left.keys().next() else {
             return Ok(());
         };

@@ -170,8 +170,12 @@ impl Flags {
 /// The flag that sets `key`, for messages about what it holds.
 pub(crate) fn name_of(key: &str) -> Option<&'static str> {
     let sets = |flag: &&Flag| match flag.sets {
-        Sets::Top(sets) | Sets::Text(sets) | Sets::Number(sets) => sets == key,
-        Sets::Json(sets) | Sets::Document(sets) | Sets::Switch(sets) => sets == key,
+        Sets::Top(sets)
+        | Sets::Text(sets)
+        | Sets::Number(sets)
+        | Sets::Json(sets)
+        | Sets::Document(sets)
+        | Sets::Switch(sets) => sets == key,
         Sets::File | Sets::Help | Sets::Version => false,
     };
     FLAGS.iter().find(sets).map(|flag| flag.name)

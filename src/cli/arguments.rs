@@ -132,11 +132,12 @@ fn parse(arguments: &[OsString]) -> Result<Option<Invocation>, Failure> {
             operands.push(argument.clone());
         }
     }
-    let verb = match (verb, options.first()) {
+    let question = options.iter().find(|(flag, _)| matches!(flag, Flag::Version | Flag::Help));
+    let verb = match (verb, question) {
         (Some(verb), _) => verb,
         (None, Some((Flag::Version, _))) => &verbs::VERSION,
-        (None, Some((Flag::Help, _))) => &verbs::HELP,
-        (None, _) => return Ok(None),
+        (None, Some(_)) => &verbs::HELP,
+        (None, None) => return Ok(None),
     };
     if !verb.takes_operands()
         && let Some(operand) = operands.first()

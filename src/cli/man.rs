@@ -7,7 +7,7 @@ use super::verbs;
 
 /// Prints the page.
 pub(super) fn page(out: &mut Output) {
-    out.text(concat!(".TH MCP\\-INIT 8 \"\" \"mcp\\-init ", env!("CARGO_PKG_VERSION"), "\"\n"));
+    out.line(&format!(".TH MCP\\-INIT 8 {DATE} \"mcp\\-init {}\"", env!("CARGO_PKG_VERSION")));
     out.line(".SH NAME");
     out.line("mcp\\-init \\- a tiny PID\\-1\\-capable process supervisor for MCP servers");
     out.line(".SH SYNOPSIS");
@@ -44,6 +44,12 @@ pub(super) fn page(out: &mut Output) {
     section(out, "FILES", FILES.iter().map(|(path, meaning)| ((*path).to_owned(), *meaning)));
     out.line(".SH SEE ALSO\n.BR mcp\\-runner (1)");
 }
+
+/// When the page's words were last changed.
+const DATE: &str = "2026-11-21";
+
+/// Lines of the source are broken before this column, as troff's checkers like it.
+const COLUMNS: usize = 78;
 
 /// What it is, at length.
 const DESCRIPTION: &str = "mcp-init starts services, each a process group of its own, reaps everything, \
@@ -97,12 +103,20 @@ fn text(out: &mut Output, text: &str) {
     out.text("\n");
 }
 
-/// Text of a line; a dot or quote at its beginning would be a macro.
+/// Text, broken at words; a dot or quote at the beginning of a line would be a macro.
 fn line(out: &mut Output, text: &str) {
-    if text.starts_with(['.', '\'']) {
-        out.text("\\&");
+    let mut column = 0_usize;
+    for word in text.split(' ') {
+        let after = column.saturating_add(word.len()).saturating_add(1);
+        if column > 0 {
+            out.text(if after > COLUMNS { "\n" } else { " " });
+        }
+        column = if after > COLUMNS { word.len() } else { after };
+        if word.starts_with(['.', '\'']) {
+            out.text("\\&");
+        }
+        out.text(word);
     }
-    out.text(text);
 }
 
 /// Backslashes and dashes as troff wants them.

@@ -22,6 +22,8 @@ mod report;
 mod run;
 mod status;
 mod table;
+#[cfg(test)]
+mod tests;
 mod trail;
 mod units;
 mod verbs;

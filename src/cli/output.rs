@@ -3,7 +3,7 @@
 //! The `print` macros panic when their stream is closed or full; here that is a value.
 
 use std::env;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal, Stdout, Write};
 
 use super::failure::Failure;
 
@@ -48,18 +48,20 @@ pub(super) struct Output {
     bytes: Vec<u8>,
     /// Whether words are coloured.
     colour: bool,
+    /// Where it goes; without, it is only gathered.
+    stream: Option<Stdout>,
 }
 
 impl Output {
     /// Coloured when a person looks at it, and `NO_COLOR` and `CLICOLOR_FORCE` do not say otherwise.
     pub(super) fn new() -> Self {
-        Self { bytes: Vec::with_capacity(4096), colour: wants_colour() }
+        Self { bytes: Vec::with_capacity(4096), colour: wants_colour(), stream: Some(io::stdout()) }
     }
 
     /// Never coloured, never written: for tests and for measuring.
     #[cfg(test)]
     pub(super) const fn plain() -> Self {
-        Self { bytes: Vec::new(), colour: false }
+        Self { bytes: Vec::new(), colour: false, stream: None }
     }
 
     /// Adds text.
@@ -109,11 +111,10 @@ impl Output {
 
     /// Writes what was gathered.
     pub(super) fn flush(&mut self) -> Result<(), Failure> {
-        if self.bytes.is_empty() {
+        let Some(stream) = self.stream.as_mut().filter(|_| !self.bytes.is_empty()) else {
             return Ok(());
-        }
-        let mut stdout = io::stdout().lock();
-        let result = stdout.write_all(&self.bytes).and_then(|()| stdout.flush());
+        };
+        let result = stream.write_all(&self.bytes).and_then(|()| stream.flush());
         self.bytes.clear();
         result.map_err(|e| Failure::printing(&e))
     }

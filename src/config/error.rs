@@ -94,8 +94,11 @@ impl Problems {
         }
     }
 
-    /// `value`, if nothing is wrong.
-    pub(super) fn or<T>(self, value: T) -> Result<T, Vec<ConfigError>> {
+    /// `value`, if nothing is wrong; else the problems, those of one file from its top to its end.
+    pub(super) fn or<T>(mut self, value: T) -> Result<T, Vec<ConfigError>> {
+        for file in self.list.chunk_by_mut(|one, other| one.file == other.file) {
+            file.sort_by_key(|error| (error.line, error.column));
+        }
         if self.list.is_empty() { Ok(value) } else { Err(self.list) }
     }
 

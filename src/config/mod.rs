@@ -1,6 +1,8 @@
 //! What is written: configuration files become a plan, or problems with file, line, column and field.
 //! Nothing is started here, and nothing is remembered.
 
+#[cfg(test)]
+mod corpus;
 mod document;
 mod environment;
 mod error;
@@ -15,6 +17,8 @@ mod service;
 mod settings;
 mod shown;
 mod substitute;
+#[cfg(test)]
+mod tests;
 mod units;
 
 pub(crate) use environment::{Environment, default_dir};

@@ -30,8 +30,10 @@ pub(super) struct Keeper {
     waiting: BTreeMap<PathBuf, Job>,
     /// The batch that is being written.
     running: Option<Running>,
-    /// What could not be written, and the errno.
-    failed: BTreeMap<PathBuf, (Job, i32)>,
+    /// What is to be tried again.
+    failed: BTreeMap<PathBuf, Job>,
+    /// Why the last attempt at a file failed.
+    errnos: BTreeMap<PathBuf, i32>,
     /// When it is tried again.
     retry_at: Option<Instant>,
     /// Answers to tickets: an errno each.
@@ -58,6 +60,7 @@ impl Keeper {
             waiting: BTreeMap::new(),
             running: None,
             failed: BTreeMap::new(),
+            errnos: BTreeMap::new(),
             retry_at: None,
             answers: Vec::new(),
             waker,
@@ -66,13 +69,13 @@ impl Keeper {
 
     /// Takes a job. It is done at once, or with the next [`Self::work`].
     pub(super) fn take(&mut self, path: &Path, task: Task, ticket: u32, now: Instant) {
-        if let Some((failed, errno)) = self.failed.get_mut(path) {
+        if let Some(failed) = self.failed.get_mut(path) {
             if let (Task::Append(kept), Task::Append(more)) = (&mut failed.task, &task) {
                 // After the lines that wait already, as far as there is room for it.
                 if kept.len().saturating_add(more.len()) <= FAILED_BYTES_MAX {
                     kept.extend_from_slice(more);
                 }
-                self.answers.push((ticket, *errno));
+                self.answers.push((ticket, self.errnos.get(path).copied().unwrap_or(libc::EIO)));
                 return;
             }
             self.failed.remove(path);
@@ -141,7 +144,7 @@ impl Keeper {
 
     /// A file that cannot be written just now, and why.
     pub(super) fn trouble(&self) -> Option<(i32, &Path)> {
-        self.failed.iter().next().map(|(path, (_, errno))| (*errno, path.as_path()))
+        self.errnos.iter().next().map(|(path, errno)| (*errno, path.as_path()))
     }
 
     /// When [`Self::work`] has to be called at the latest.
@@ -178,10 +181,15 @@ impl Keeper {
     fn settle(&mut self, results: Vec<(Job, i32)>, now: Instant) {
         for (mut job, errno) in results {
             self.answers.extend(job.tickets.drain(..).map(|ticket| (ticket, errno)));
-            if errno != 0 && !self.waiting.contains_key(&job.path) {
-                let kept: usize = self.failed.values().map(|(job, _)| job.bytes()).sum();
+            if errno == 0 {
+                self.errnos.remove(&job.path);
+                continue;
+            }
+            self.errnos.insert(job.path.clone(), errno);
+            if !self.waiting.contains_key(&job.path) {
+                let kept: usize = self.failed.values().map(Job::bytes).sum();
                 if kept.saturating_add(job.bytes()) <= FAILED_BYTES_MAX {
-                    self.failed.insert(job.path.clone(), (job, errno));
+                    self.failed.insert(job.path.clone(), job);
                 }
                 self.retry_at = self.retry_at.or_else(|| now.checked_add(RETRY_AFTER));
             }
@@ -195,7 +203,7 @@ impl Keeper {
     fn retry(&mut self, now: Instant) {
         self.retry_at = None;
         let mut at_once = Vec::new();
-        for (path, (job, _)) in std::mem::take(&mut self.failed) {
+        for (path, job) in std::mem::take(&mut self.failed) {
             if matches!(job.task, Task::Replace(_)) {
                 self.waiting.insert(path, job);
             } else {

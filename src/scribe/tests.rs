@@ -10,7 +10,6 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread::{self, JoinHandle};
 
-use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::link::Link;
@@ -90,7 +89,6 @@ impl Desk {
     /// Makes the scribe read a new pipe.
     fn watch(&mut self, number: u32, folder: &Path, rules: Log) -> PipeWriter {
         let (reader, writer) = io::pipe().unwrap();
-        fcntl(&reader, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).unwrap();
         let (path, body) = (folder.as_os_str().as_bytes(), serde_json::to_vec(&rules).unwrap());
         let frame = Frame { kind: Kind::Watch, ticket: number, path, body: &body };
         assert!(self.link.send(frame, Some(OwnedFd::from(reader))));
@@ -116,13 +114,22 @@ impl Desk {
                     Kind::Done => drop(done.insert(frame.ticket, errno)),
                     Kind::Dropped => {
                         let lines = u64::from_le_bytes(frame.body.try_into().unwrap());
-                        *dropped.entry(frame.ticket).or_default() += lines;
+                        let sum = dropped.entry(frame.ticket).or_insert(0_u64);
+                        *sum = sum.saturating_add(lines);
                     }
                     Kind::Degraded => {
                         let path = String::from_utf8(frame.body[4..].to_vec()).unwrap();
                         degraded.push((errno, PathBuf::from(path)));
                     }
-                    other => panic!("{other:?} is not for us"),
+                    Kind::Replace
+                    | Kind::ReplaceSecret
+                    | Kind::Append
+                    | Kind::Remove
+                    | Kind::Say
+                    | Kind::Watch
+                    | Kind::Unwatch
+                    | Kind::Drain
+                    | Kind::Finish => panic!("not for us"),
                 }
             });
             assert!(heard.is_ok() || self.done.contains_key(&u32::MAX), "the scribe has ended: {heard:?}");
@@ -396,7 +403,8 @@ fn a_flood_starves_neither_another_service_nor_the_supervisor() {
     flood.join().unwrap();
     assert_eq!(desk.finish(), 0);
     assert_eq!(text(&folder.path("quiet")).lines().count(), 100);
-    assert!(text(&folder.path("loud")).lines().all(|line| line == "noise"));
+    let loud = text(&folder.path("loud")).len();
+    assert!((500_000..=3_000_000).contains(&loud), "{loud}");
 }
 
 #[test]
@@ -408,6 +416,7 @@ fn many_outputs_go_where_they_belong() {
     for (number, pipe) in pipes.iter_mut().enumerate() {
         writeln!(pipe, "I am {number}").unwrap();
     }
+    assert_eq!(desk.drain(0), 0);
     desk.say(Kind::Unwatch, 5, Path::new(""), b"");
     assert_eq!(desk.finish(), 0);
     for number in 0..200 {
@@ -419,9 +428,12 @@ fn many_outputs_go_where_they_belong() {
 fn the_link_refuses_what_can_be_done_without_and_keeps_the_order() {
     let (ours, theirs) = UnixStream::pair().unwrap();
     let mut link = Link::new(ours.into());
-    let line = Frame { kind: Kind::Say, ticket: 0, path: b"/log", body: &[b'x'; 10_000] };
+    let folder = Folder::new();
+    let path = folder.path("state.json");
+    let state =
+        Frame { kind: Kind::Replace, ticket: 0, path: path.as_os_str().as_bytes(), body: &[b'x'; 10_000] };
     let mut taken = 0_u32;
-    while link.send(line, None) {
+    while link.send(state, None) {
         taken += 1;
         link.flush().unwrap();
     }
@@ -433,12 +445,13 @@ fn the_link_refuses_what_can_be_done_without_and_keeps_the_order() {
     assert!(link.send(end, None));
     let mut answered = false;
     while !answered {
-        let mut one = [PollFd::new(link.as_fd(), PollFlags::POLLIN | PollFlags::POLLOUT)];
+        let room = if link.has_unsent() { PollFlags::POLLOUT } else { PollFlags::empty() };
+        let mut one = [PollFd::new(link.as_fd(), PollFlags::POLLIN | room)];
         assert!(poll(&mut one, PollTimeout::from(PATIENCE_MS)).unwrap() > 0);
         // The scribe may be gone before the last look at the socket.
         let _all_sent = link.flush();
         let _ended = link.receive(|frame| answered |= (frame.kind, frame.ticket) == (Kind::Done, 8));
     }
     scribe.join().unwrap().unwrap();
-    assert!(!link.has_unsent());
+    assert_eq!((link.has_unsent(), fs::metadata(&path).unwrap().len()), (false, 10_000));
 }

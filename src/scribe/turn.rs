@@ -20,7 +20,7 @@ use super::log_file::{Limits, LogFile};
 use super::output::{More, Output, Scratch};
 use super::wire::{self, Decoded, Frame, Kind};
 use crate::config::plan::{Log, LogMode};
-use crate::sys::scribe_io::{Stderr, ignore_signals, wait_writable};
+use crate::sys::scribe_io::{Stderr, ignore_signals, never_wait, wait_writable};
 
 /// The supervisor's socket.
 const SOCKET: Token = Token(0);
@@ -208,7 +208,7 @@ impl Scribe {
             }
             Kind::Drain => {
                 let errno = self.drain(frame.ticket, now);
-                self.inbox.done(frame.ticket, errno);
+                self.inbox.answer(Kind::Done, frame.ticket, &errno.to_le_bytes());
             }
             Kind::Say => self.say(path, frame.body, now),
             Kind::Finish => {
@@ -227,6 +227,10 @@ impl Scribe {
             self.forget(number);
         }
         let Some(pipe) = self.inbox.next_fd() else { return };
+        // A pipe that waits would make all others wait.
+        if never_wait(&pipe).is_err() {
+            return;
+        }
         // Rules that cannot be read cost the log, not the service: its output is read and thrown away.
         let rules = serde_json::from_slice::<Log>(rules).ok().filter(|rules| rules.mode == LogMode::File);
         let stamps = rules.as_ref().is_some_and(|rules| rules.timestamps);

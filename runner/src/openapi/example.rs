@@ -218,12 +218,12 @@ mod tests {
         let schema = json!({"type": "integer", "example": 3});
         assert_eq!(body(&json!({"example": 1, "schema": schema}), &json!({})), Some(json!(1)));
         assert_eq!(
-            body(json!({"examples": {"a": {"value": 2}}, "schema": schema}), json!({})),
+            body(&json!({"examples": {"a": {"value": 2}}, "schema": schema}), &json!({})),
             Some(json!(2))
         );
         assert_eq!(body(&json!({"schema": schema}), &json!({})), Some(json!(3)));
         assert_eq!(
-            body(json!({"schema": {"type": "string", "enum": ["x", "y"]}}), json!({})),
+            body(&json!({"schema": {"type": "string", "enum": ["x", "y"]}}), &json!({})),
             Some(json!("x"))
         );
     }

@@ -17,7 +17,7 @@ use std::fmt;
 pub(crate) use example::Examples;
 pub(crate) use load::load;
 pub(crate) use operation::{Operation, Parameter, Place, document_server, operations};
-pub(crate) use resolve::{Resolver, Unresolved};
+pub(crate) use resolve::{Resolver, Unresolved, percent_decoded};
 pub(crate) use schema::{Builder, Built};
 pub(crate) use server::{Base, is_url};
 

@@ -41,7 +41,7 @@ impl<'a> Resolver<'a> {
         let Some(fragment) = reference.strip_prefix('#') else {
             return Err(fail("it points outside the document"));
         };
-        let fragment = percent_decode(fragment);
+        let fragment = String::from_utf8_lossy(&percent_decoded(fragment.as_bytes())).into_owned();
         // `Value::pointer` knows ~0 and ~1, and answers `None` for what is no pointer (an anchor).
         self.root.pointer(&fragment).ok_or_else(|| fail("nothing is there"))
     }
@@ -64,17 +64,14 @@ pub(crate) fn reference(value: &Value) -> Option<&str> {
     value.get("$ref")?.as_str()
 }
 
-/// Decodes `%xx`; what is no escape stays as it is.
-fn percent_decode(text: &str) -> String {
-    if !text.contains('%') {
-        return text.to_owned();
-    }
-    let bytes = text.as_bytes();
+/// Undoes one layer of percent-encoding; what is no escape stays as it is.
+pub(crate) fn percent_decoded(bytes: &[u8]) -> Vec<u8> {
+    let digit = |byte: Option<&u8>| byte.and_then(|byte| char::from(*byte).to_digit(16));
     let mut decoded = Vec::with_capacity(bytes.len());
     let mut at = 0;
     while let Some(&byte) = bytes.get(at) {
-        let escape = text.get(at + 1..at + 3).and_then(|digits| u8::from_str_radix(digits, 16).ok());
-        match escape {
+        let pair = digit(bytes.get(at + 1)).zip(digit(bytes.get(at + 2)));
+        match pair.and_then(|(high, low)| u8::try_from(high * 16 + low).ok()) {
             Some(value) if byte == b'%' => {
                 decoded.push(value);
                 at += 3;
@@ -85,7 +82,7 @@ fn percent_decode(text: &str) -> String {
             }
         }
     }
-    String::from_utf8_lossy(&decoded).into_owned()
+    decoded
 }
 
 #[cfg(test)]

@@ -4,6 +4,8 @@ use std::fmt::Write;
 
 use serde_json::Value;
 
+use crate::openapi::percent_decoded;
+
 /// How a parameter is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Style {
@@ -62,6 +64,13 @@ pub(super) fn percent(out: &mut String, text: &str, keeps: Keeps) {
             let _ = write!(out, "%{byte:02X}");
         }
     }
+}
+
+/// A text, encoded so that it stays one piece wherever it is put.
+pub(crate) fn encoded(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    percent(&mut out, text, Keeps::Unreserved);
+    out
 }
 
 /// A value as plain text. `5.0` is written as the integer it is; what has parts is written as JSON.
@@ -144,16 +153,10 @@ pub(super) fn pairs(
     explode: bool,
     keeps: Keeps,
 ) -> Vec<(String, String)> {
-    let mut key = String::new();
-    percent(&mut key, name, Keeps::Unreserved);
-    let encoded = |value: &Value| {
+    let key = encoded(name);
+    let encoded_value = |value: &Value| {
         let mut out = String::new();
         percent(&mut out, &text(value), keeps);
-        out
-    };
-    let encoded_key = |plain: &str| {
-        let mut out = String::new();
-        percent(&mut out, plain, Keeps::Unreserved);
         out
     };
     let separator = match style {
@@ -162,24 +165,26 @@ pub(super) fn pairs(
         _ => ",",
     };
     match (parts(value), style) {
-        (_, Style::Json) => vec![(key, encoded(&Value::String(value.to_string())))],
+        (_, Style::Json) => vec![(key, encoded_value(&Value::String(value.to_string())))],
         (Parts::Keyed(_) | Parts::Many(_), Style::Deep) => {
             let mut out = Vec::new();
             deep(&key, value, keeps, &mut out);
             out
         }
-        (Parts::One(one), _) => vec![(key, encoded(one))],
-        (Parts::Many(list), _) if explode => list.iter().map(|value| (key.clone(), encoded(value))).collect(),
+        (Parts::One(one), _) => vec![(key, encoded_value(one))],
+        (Parts::Many(list), _) if explode => {
+            list.iter().map(|value| (key.clone(), encoded_value(value))).collect()
+        }
         (Parts::Keyed(pairs), _) if explode => {
-            pairs.iter().map(|(key, value)| (encoded_key(key), encoded(value))).collect()
+            pairs.iter().map(|(key, value)| (encoded(key), encoded_value(value))).collect()
         }
         (Parts::Many(list), _) if list.is_empty() => Vec::new(),
         (Parts::Many(list), _) => {
-            vec![(key, list.iter().map(|value| encoded(value)).collect::<Vec<_>>().join(separator))]
+            vec![(key, list.iter().map(|value| encoded_value(value)).collect::<Vec<_>>().join(separator))]
         }
         (Parts::Keyed(pairs), _) if pairs.is_empty() => Vec::new(),
         (Parts::Keyed(pairs), _) => {
-            let flat = pairs.iter().flat_map(|(key, value)| [encoded_key(key), encoded(value)]);
+            let flat = pairs.iter().flat_map(|(key, value)| [encoded(key), encoded_value(value)]);
             vec![(key, flat.collect::<Vec<_>>().join(separator))]
         }
     }
@@ -188,10 +193,7 @@ pub(super) fn pairs(
 /// `key[a][b]=value`, with the brackets escaped, as every server undoes it.
 fn deep(key: &str, value: &Value, keeps: Keeps, out: &mut Vec<(String, String)>) {
     let mut below = |part: &str, value: &Value| {
-        let mut inner = format!("{key}%5B");
-        percent(&mut inner, part, Keeps::Unreserved);
-        inner.push_str("%5D");
-        deep(&inner, value, keeps, out);
+        deep(&format!("{key}%5B{}%5D", encoded(part)), value, keeps, out);
     };
     match parts(value) {
         Parts::Keyed(pairs) => pairs.iter().for_each(|(part, value)| below(part, value)),
@@ -216,33 +218,12 @@ pub(super) fn climbs(segment: &str) -> bool {
         if names.into_iter().any(|name| matches!(name, b"." | b"..")) {
             return true;
         }
-        let again = decode_once(&decoded);
+        let again = percent_decoded(&decoded);
         if again == decoded {
             return false;
         }
         decoded = again;
     }
-}
-
-/// Undoes one layer of percent-encoding.
-fn decode_once(bytes: &[u8]) -> Vec<u8> {
-    let digit = |byte: Option<&u8>| byte.and_then(|byte| char::from(*byte).to_digit(16));
-    let mut decoded = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while let Some(&byte) = bytes.get(at) {
-        let pair = digit(bytes.get(at + 1)).zip(digit(bytes.get(at + 2)));
-        match pair.and_then(|(high, low)| u8::try_from(high * 16 + low).ok()) {
-            Some(value) if byte == b'%' => {
-                decoded.push(value);
-                at += 3;
-            }
-            _ => {
-                decoded.push(byte);
-                at += 1;
-            }
-        }
-    }
-    decoded
 }
 
 #[cfg(test)]

@@ -16,8 +16,12 @@ use serde_json::{Map, Value};
 use crate::openapi::Base;
 
 pub(crate) use compile::CompileOptions;
+pub(crate) use encode::encoded;
 use route::Route;
 pub(crate) use route::{Mock, Prepared};
+
+#[cfg(test)]
+mod tests;
 
 /// One tool, in the form a client lists it. Schemas stay text: parsed, they weigh ten times as much.
 #[derive(Debug)]

@@ -7,6 +7,7 @@ use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
 use super::is_secret;
 use crate::config::{AuthConfig, KeyPlace};
+use crate::tools::encoded;
 
 /// Shortest text that is looked for in replies: a shorter one is everywhere.
 const SECRET_BYTES_MIN: usize = 4;
@@ -82,11 +83,11 @@ impl Credentials {
 
     /// Puts an API key in its place.
     fn key(&mut self, place: KeyPlace, name: &str, value: &str) -> Result<(), String> {
-        let encoded = encoded(value);
-        self.secrets.extend([value.to_owned(), encoded.clone()]);
+        let key = encoded(value);
+        self.secrets.extend([value.to_owned(), key.clone()]);
         match place {
-            KeyPlace::Query => self.query = Some(format!("{}={encoded}", self::encoded(name))),
-            KeyPlace::Cookie => self.cookie = Some(format!("{}={encoded}", self::encoded(name))),
+            KeyPlace::Query => self.query = Some(format!("{}={key}", encoded(name))),
+            KeyPlace::Cookie => self.cookie = Some(format!("{}={key}", encoded(name))),
             KeyPlace::Header => {
                 let header = name.parse::<HeaderName>();
                 let header = header.map_err(|_| "cannot use authConfig.name: it is not a header's name")?;
@@ -134,20 +135,6 @@ fn header_value(text: &str, is_secret: bool) -> Option<HeaderValue> {
     let mut value = HeaderValue::from_bytes(text.as_bytes()).ok()?;
     value.set_sensitive(is_secret);
     Some(value)
-}
-
-/// Percent-encoded, all but letters, digits and four marks.
-fn encoded(text: &str) -> String {
-    use std::fmt::Write;
-    text.bytes().fold(String::with_capacity(text.len()), |mut out, byte| {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
-            out.push(char::from(byte));
-        } else {
-            // Writing to a string cannot fail.
-            let _ = write!(out, "%{byte:02X}");
-        }
-        out
-    })
 }
 
 /// Base64 with padding (RFC 4648).

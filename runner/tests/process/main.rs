@@ -1,0 +1,16 @@
+//! The runner as a process: the real program, real sockets, real signals. What a document means is tested
+//! beside the code that reads it.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "a test fails by panicking, and waits for what it started"
+)]
+
+mod channel;
+mod http;
+mod start;
+mod stdio;
+mod support;
