@@ -97,12 +97,14 @@ pub fn sleeping_in(pid: i32) -> String {
 /// Its open descriptors, as links.
 pub fn descriptors(pid: i32) -> Vec<(i32, PathBuf)> {
     let Ok(entries) = fs::read_dir(format!("/proc/{pid}/fd")) else { return Vec::new() };
-    entries
+    let mut found: Vec<(i32, PathBuf)> = entries
         .filter_map(|entry| {
             let path = entry.ok()?.path();
             Some((path.file_name()?.to_str()?.parse().ok()?, fs::read_link(&path).ok()?))
         })
-        .collect()
+        .collect();
+    found.sort();
+    found
 }
 
 pub fn signal(pid: i32, signal: Signal) {
