@@ -11,6 +11,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread::{self, JoinHandle};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::time::{TimeVal, TimeValLike};
 
 use super::link::Link;
 use super::turn::serve;
@@ -60,8 +62,8 @@ impl Drop for Folder {
 struct Desk {
     /// Our end.
     link: Link,
-    /// The scribe.
-    scribe: JoinHandle<io::Result<()>>,
+    /// The scribe; it leaves the processor time it used.
+    scribe: JoinHandle<f64>,
     /// Errnos by ticket.
     done: BTreeMap<u32, i32>,
     /// Dropped lines by service.
@@ -74,7 +76,11 @@ impl Desk {
     /// With a scribe at the other end.
     fn new() -> Self {
         let (ours, theirs) = UnixStream::pair().unwrap();
-        let scribe = thread::spawn(|| serve(theirs.into()));
+        let scribe = thread::spawn(|| {
+            serve(theirs.into()).unwrap();
+            let used = getrusage(UsageWho::RUSAGE_THREAD).unwrap();
+            [used.user_time(), used.system_time()].iter().map(seconds).sum()
+        });
         let (done, dropped) = (BTreeMap::new(), BTreeMap::new());
         Self { link: Link::new(ours.into()), scribe, done, dropped, degraded: Vec::new() }
     }
@@ -148,13 +154,22 @@ impl Desk {
         self.errno(number)
     }
 
-    /// Ends the scribe.
-    fn finish(mut self) -> i32 {
+    /// Ends the scribe; the errno it ends with, and the processor time it used.
+    fn finish_with_time(mut self) -> (i32, f64) {
         self.say(Kind::Finish, u32::MAX, Path::new(""), b"");
         self.wait(|desk| desk.done.contains_key(&u32::MAX));
-        self.scribe.join().unwrap().unwrap();
-        self.done[&u32::MAX]
+        (self.done[&u32::MAX], self.scribe.join().unwrap())
     }
+
+    /// Ends the scribe; the errno it ends with.
+    fn finish(self) -> i32 {
+        self.finish_with_time().0
+    }
+}
+
+/// A time as seconds.
+fn seconds(time: &TimeVal) -> f64 {
+    time.num_microseconds().to_string().parse::<f64>().unwrap() / 1e6
 }
 
 /// Rules of a log.
@@ -375,7 +390,7 @@ fn the_end_of_the_supervisor_loses_nothing() {
     desk.say(Kind::Say, 0, &folder.path("mcp-init.log"), b"");
     let Desk { link, scribe, .. } = desk;
     drop(link);
-    scribe.join().unwrap().unwrap();
+    scribe.join().unwrap();
     assert_eq!(fs::read(folder.path("current")).unwrap(), b"last words\n");
     assert_eq!(fs::read(folder.path("a.json")).unwrap(), b"1");
 }
@@ -454,4 +469,37 @@ fn the_link_refuses_what_can_be_done_without_and_keeps_the_order() {
     }
     scribe.join().unwrap().unwrap();
     assert_eq!((link.has_unsent(), fs::metadata(&path).unwrap().len()), (false, 10_000));
+}
+
+/// Not a test of anything: prints what the scribe moves in a second. Run it with `--release -- --ignored`.
+#[test]
+#[ignore = "a measurement"]
+fn throughput_of_4_kib_lines() {
+    const LINES: u32 = 100_000;
+    for (name, rules) in [
+        ("plain, 1 MiB files", rules(1 << 20, 10, u64::MAX, false)),
+        ("plain, 10 MiB files", rules(10 << 20, 10, u64::MAX, false)),
+        ("timestamps, 1 MiB files", rules(1 << 20, 10, u64::MAX, true)),
+        ("timestamps, 10 MiB files", rules(10 << 20, 10, u64::MAX, true)),
+    ] {
+        for size in [4096, 100] {
+            let lines = LINES * 4096 / size;
+            let folder = Folder::new();
+            let mut desk = Desk::new();
+            let mut pipe = desk.watch(1, folder.as_ref(), rules);
+            let line = [vec![b'x'; size as usize - 1], vec![b'\n']].concat().repeat((4096 / size) as usize);
+            #[expect(clippy::disallowed_methods, reason = "a measurement")]
+            let start = std::time::Instant::now();
+            for _ in 0..LINES {
+                pipe.write_all(&line).unwrap();
+            }
+            assert_eq!(desk.drain(1), 0);
+            let elapsed = start.elapsed().as_secs_f64();
+            let (errno, used) = desk.finish_with_time();
+            assert_eq!(errno, 0);
+            let megabytes = f64::from(LINES) * 4.096e-3;
+            let (speed, cost) = (megabytes / elapsed, used / megabytes * 1e3);
+            println!("{name}, {lines} lines of {size}: {speed:.0} MB/s, {cost:.2} s of processor a GB");
+        }
+    }
 }
