@@ -233,7 +233,10 @@ impl Scribe {
             self.drain(number, now);
             self.forget(number);
         }
-        let Some(pipe) = self.inbox.next_fd() else { return };
+        let Some(pipe) = self.inbox.next_fd() else {
+            // Out of descriptors: its output is not read, which somebody has to know.
+            return self.tell_degraded(libc::EMFILE, folder.as_os_str().as_bytes());
+        };
         // A pipe that waits would make all others wait.
         if never_wait(&pipe).is_err() {
             return;
@@ -341,19 +344,19 @@ impl Scribe {
         for (ticket, errno) in self.keeper.answers() {
             self.inbox.done(ticket, errno);
         }
-        self.tell_degraded();
+        let (errno, path) = self.trouble().unwrap_or((0, Path::new("")));
+        if errno != self.told_errno {
+            let path = path.as_os_str().as_bytes().to_vec();
+            self.tell_degraded(errno, &path);
+        }
         self.inbox.send();
         self.want_room();
     }
 
     /// Says that the disk takes nothing, or takes it again.
-    fn tell_degraded(&mut self) {
-        let (errno, path) = self.trouble().unwrap_or((0, Path::new("")));
-        if errno != self.told_errno {
-            let body = [&errno.to_le_bytes(), path.as_os_str().as_bytes()].concat();
-            self.told_errno = errno;
-            self.inbox.answer(Kind::Degraded, 0, &body);
-        }
+    fn tell_degraded(&mut self, errno: i32, path: &[u8]) {
+        self.told_errno = errno;
+        self.inbox.answer(Kind::Degraded, 0, &[&errno.to_le_bytes(), path].concat());
     }
 
     /// What cannot be written just now, and why.

@@ -171,12 +171,15 @@ impl Stderr {
         Self { own: if waits { options.open("/proc/self/fd/2").ok() } else { None } }
     }
 
-    /// Writes a line if that is possible at once; what is not taken is dropped.
+    /// Writes a line as far as that is possible at once; what is not taken is dropped.
     pub(crate) fn say(&self, line: &[u8]) {
         let errors = io::stderr();
         let target = self.own.as_ref().map_or_else(|| errors.as_fd(), AsFd::as_fd);
-        if wait_writable(target, 0) {
-            let _not_taken = nix::unistd::write(target, line);
+        // A pipe that takes anything takes this much, all of it or nothing.
+        for piece in line.chunks(libc::PIPE_BUF) {
+            if !wait_writable(target, 0) || nix::unistd::write(target, piece).is_err() {
+                return;
+            }
         }
     }
 }
@@ -184,7 +187,7 @@ impl Stderr {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::io::Write;
+    use std::io::{Read, Write};
     use std::os::unix::net::UnixStream;
 
     #[test]
@@ -193,6 +196,21 @@ mod tests {
         assert_eq!(find_last(b'\n', b"ab\ncd\ne"), Some(5));
         assert_eq!(find(b'\n', b"abc"), None);
         assert_eq!(find_last(b'\n', b""), None);
+    }
+
+    #[test]
+    fn a_reader_that_does_not_read_costs_words_but_no_wait() {
+        let (mut reader, writer) = io::pipe().unwrap();
+        never_wait(&writer).unwrap();
+        let stderr = Stderr { own: Some(File::from(OwnedFd::from(writer))) };
+        let line = [vec![b'x'; 9_999], vec![b'\n']].concat();
+        for _ in 0..100 {
+            stderr.say(&line);
+        }
+        drop(stderr);
+        let mut heard = Vec::new();
+        reader.read_to_end(&mut heard).unwrap();
+        assert!(heard.len() >= 40_000 && heard.starts_with(&line), "{}", heard.len());
     }
 
     #[test]
