@@ -69,10 +69,11 @@ impl Keeper {
 
     /// Takes a job. It is done at once, or with the next [`Self::work`].
     pub(super) fn take(&mut self, path: &Path, task: Task, ticket: u32, now: Instant) {
+        let room = FAILED_BYTES_MAX.saturating_sub(self.failed_bytes());
         if let Some(failed) = self.failed.get_mut(path) {
             if let (Task::Append(kept), Task::Append(more)) = (&mut failed.task, &task) {
                 // After the lines that wait already, as far as there is room for it.
-                if kept.len().saturating_add(more.len()) <= FAILED_BYTES_MAX {
+                if more.len() <= room {
                     kept.extend_from_slice(more);
                 }
                 self.answers.push((ticket, self.errnos.get(path).copied().unwrap_or(libc::EIO)));
@@ -187,8 +188,7 @@ impl Keeper {
             }
             self.errnos.insert(job.path.clone(), errno);
             if !self.waiting.contains_key(&job.path) {
-                let kept: usize = self.failed.values().map(Job::bytes).sum();
-                if kept.saturating_add(job.bytes()) <= FAILED_BYTES_MAX {
+                if self.failed_bytes().saturating_add(job.bytes()) <= FAILED_BYTES_MAX {
                     self.failed.insert(job.path.clone(), job);
                 }
                 self.retry_at = self.retry_at.or_else(|| now.checked_add(RETRY_AFTER));
@@ -197,6 +197,11 @@ impl Keeper {
         if self.failed.is_empty() {
             self.retry_at = None;
         }
+    }
+
+    /// What it takes to keep what failed.
+    fn failed_bytes(&self) -> usize {
+        self.failed.values().map(Job::bytes).sum()
     }
 
     /// Tries again what failed.

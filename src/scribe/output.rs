@@ -9,12 +9,16 @@ use std::time::{Duration, Instant};
 use super::lines::{self, LINE_BYTES_MAX, READ_BYTES};
 use super::log_file::LogFile;
 use super::time;
-use crate::sys::scribe_io::pipe_capacity;
+use crate::sys::scribe_io::{give_memory_back, pipe_capacity};
 
 /// Most bytes taken from one pipe before it is another's turn.
 const TURN_BYTES: usize = 256 * 1024;
 /// What a pipe is taken to hold when it does not say.
 const PIPE_BYTES: usize = 1024 * 1024;
+/// Memory touched at once that is worth giving back.
+const SPENT_BYTES: usize = 16 * 1024;
+/// For how long nothing like that may happen before it is given back.
+const REST_AFTER: Duration = Duration::from_secs(1);
 /// The supervisor is told of dropped lines at most this often.
 const REPORT_AFTER: Duration = Duration::from_secs(1);
 
@@ -46,23 +50,38 @@ pub(crate) enum More {
     End,
 }
 
-/// The buffers all outputs share.
+/// The buffers all outputs share, and the memory of the heap as a whole.
 #[derive(Debug, Default)]
 pub(crate) struct Scratch {
     /// What is read, behind what was held.
     input: Vec<u8>,
     /// Lines with their stamps.
     composed: Vec<u8>,
-    /// Bytes read since the buffers were last given back.
-    used: usize,
+    /// Much memory was touched since the last [`Self::rest`].
+    spent: bool,
+    /// When all that is given back, unless more is touched before.
+    rest_at: Option<Instant>,
 }
 
 impl Scratch {
-    /// Before a long sleep: gives memory back that a flood has touched.
-    pub(crate) fn rest(&mut self) {
-        if self.used > READ_BYTES {
+    /// Notes how many bytes of memory were touched at once, here or elsewhere.
+    pub(crate) const fn spend(&mut self, bytes: usize) {
+        self.spent |= bytes > SPENT_BYTES;
+    }
+
+    /// Once a turn: gives memory back that a flood has touched, once it is over.
+    pub(crate) fn rest(&mut self, now: Instant) {
+        if std::mem::take(&mut self.spent) {
+            self.rest_at = now.checked_add(REST_AFTER);
+        } else if self.rest_at.is_some_and(|at| at <= now) {
             *self = Self::default();
+            give_memory_back();
         }
+    }
+
+    /// When [`Self::rest`] has something to do.
+    pub(crate) const fn deadline(&self) -> Option<Instant> {
+        self.rest_at
     }
 
     /// Room for what is held and what is read.
@@ -156,7 +175,7 @@ impl Output {
                 Ok(0) => return More::End,
                 Ok(count) => {
                     taken = taken.saturating_add(count);
-                    scratch.used = scratch.used.saturating_add(count);
+                    scratch.spend(count);
                     // A short read has emptied the pipe: what comes later is a new event.
                     if count < READ_BYTES {
                         self.rest();

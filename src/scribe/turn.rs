@@ -20,7 +20,7 @@ use super::log_file::{Limits, LogFile};
 use super::output::{More, Output, Scratch};
 use super::wire::{self, Decoded, Frame, Kind};
 use crate::config::plan::{Log, LogMode};
-use crate::sys::scribe_io::{Stderr, ignore_signals, never_wait, wait_writable};
+use crate::sys::scribe_io::{Stderr, ignore_signals, never_wait, share_one_heap, wait_writable};
 
 /// The supervisor's socket.
 const SOCKET: Token = Token(0);
@@ -32,6 +32,8 @@ const FIRST_OUTPUT: usize = 2;
 const EVENTS_MAX: usize = 64;
 /// A partial frame larger than this is not one of the supervisor's.
 const FRAME_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// What a batch is taken to have touched of the memory: enough to look after it.
+const BATCH_BYTES: usize = 128 * 1024;
 /// How long the last answer may wait for room in the socket, in milliseconds.
 const LAST_ANSWER_MS: u16 = 1000;
 /// Bounds of the supervisor's own log.
@@ -41,6 +43,7 @@ const SAY_LIMITS: Limits = Limits { size: 10 * 1024 * 1024, files: 3, total: 40 
 /// code.
 pub(crate) fn run(socket: OwnedFd) -> u8 {
     ignore_signals();
+    share_one_heap();
     match serve(socket) {
         Ok(()) => 0,
         Err(error) => {
@@ -63,6 +66,7 @@ pub(super) fn serve(socket: OwnedFd) -> io::Result<()> {
         scribe.read(now);
         scribe.keeper.work(now);
         scribe.tell(now);
+        scribe.scratch.rest(now);
     }
     scribe.finish(now);
     Ok(())
@@ -129,7 +133,6 @@ impl Scribe {
         let timeout = if self.inbox.is_unfinished() || !self.ready.is_empty() {
             Some(Duration::ZERO)
         } else {
-            self.scratch.rest();
             self.deadline().map(|at| at.saturating_duration_since(now))
         };
         match self.poll.poll(events, timeout) {
@@ -138,11 +141,11 @@ impl Scribe {
         }
     }
 
-    /// When there is something to do even if nothing comes; only while a disk takes nothing.
+    /// When there is something to do even if nothing comes: only while a disk takes nothing, or after a flood.
     fn deadline(&self) -> Option<Instant> {
         let outputs = self.troubled.iter().filter_map(|number| self.outputs.get(number)?.deadline());
         let own = self.own_log.as_ref().and_then(|log| Some(log.trouble()?.retry_at));
-        outputs.chain(own).chain(self.keeper.deadline()).min()
+        outputs.chain(own).chain(self.keeper.deadline()).chain(self.scratch.deadline()).min()
     }
 
     /// Remembers who has something.
@@ -150,7 +153,10 @@ impl Scribe {
         for event in events {
             match event.token() {
                 SOCKET => self.inbox.wake(),
-                WRITTEN => self.keeper.collect(now),
+                WRITTEN => {
+                    self.keeper.collect(now);
+                    self.scratch.spend(BATCH_BYTES);
+                }
                 Token(token) => {
                     let number =
                         token.checked_sub(FIRST_OUTPUT).and_then(|number| u32::try_from(number).ok());
@@ -176,6 +182,7 @@ impl Scribe {
             return;
         }
         let bytes = self.inbox.receive(self.scratch.input());
+        self.scratch.spend(bytes.len());
         let mut used = 0_usize;
         loop {
             match wire::decode(bytes.get(used..).unwrap_or_default()) {
@@ -226,7 +233,10 @@ impl Scribe {
             self.drain(number, now);
             self.forget(number);
         }
-        let Some(pipe) = self.inbox.next_fd() else { return };
+        let Some(pipe) = self.inbox.next_fd() else {
+            // Out of descriptors: its output is not read, which somebody has to know.
+            return self.tell_degraded(libc::EMFILE, folder.as_os_str().as_bytes());
+        };
         // A pipe that waits would make all others wait.
         if never_wait(&pipe).is_err() {
             return;
@@ -334,19 +344,19 @@ impl Scribe {
         for (ticket, errno) in self.keeper.answers() {
             self.inbox.done(ticket, errno);
         }
-        self.tell_degraded();
+        let (errno, path) = self.trouble().unwrap_or((0, Path::new("")));
+        if errno != self.told_errno {
+            let path = path.as_os_str().as_bytes().to_vec();
+            self.tell_degraded(errno, &path);
+        }
         self.inbox.send();
         self.want_room();
     }
 
     /// Says that the disk takes nothing, or takes it again.
-    fn tell_degraded(&mut self) {
-        let (errno, path) = self.trouble().unwrap_or((0, Path::new("")));
-        if errno != self.told_errno {
-            let body = [&errno.to_le_bytes(), path.as_os_str().as_bytes()].concat();
-            self.told_errno = errno;
-            self.inbox.answer(Kind::Degraded, 0, &body);
-        }
+    fn tell_degraded(&mut self, errno: i32, path: &[u8]) {
+        self.told_errno = errno;
+        self.inbox.answer(Kind::Degraded, 0, &[&errno.to_le_bytes(), path].concat());
     }
 
     /// What cannot be written just now, and why.

@@ -111,6 +111,24 @@ pub(crate) fn ignore_signals() {
     }
 }
 
+/// Keeps all threads in one heap: the second one would cost more than the thread itself.
+pub(crate) fn share_one_heap() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: mallopt may be called at any time; it is given a parameter it knows.
+    unsafe {
+        libc::mallopt(libc::M_ARENA_MAX, 1);
+    }
+}
+
+/// Gives memory that is free in the heap back to the system.
+pub(crate) fn give_memory_back() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: malloc_trim touches free memory only, and locks the heap for it.
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}
+
 /// Whether files on this file system are in memory only, so that an fsync has no sense.
 pub(crate) fn is_in_memory(file: impl AsFd) -> bool {
     fstatfs(file).is_ok_and(|stat| stat.filesystem_type() == TMPFS_MAGIC)
@@ -153,12 +171,15 @@ impl Stderr {
         Self { own: if waits { options.open("/proc/self/fd/2").ok() } else { None } }
     }
 
-    /// Writes a line if that is possible at once; what is not taken is dropped.
+    /// Writes a line as far as that is possible at once; what is not taken is dropped.
     pub(crate) fn say(&self, line: &[u8]) {
         let errors = io::stderr();
         let target = self.own.as_ref().map_or_else(|| errors.as_fd(), AsFd::as_fd);
-        if wait_writable(target, 0) {
-            let _not_taken = nix::unistd::write(target, line);
+        // A pipe that takes anything takes this much, all of it or nothing.
+        for piece in line.chunks(libc::PIPE_BUF) {
+            if !wait_writable(target, 0) || nix::unistd::write(target, piece).is_err() {
+                return;
+            }
         }
     }
 }
@@ -166,7 +187,7 @@ impl Stderr {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::io::Write;
+    use std::io::{Read, Write};
     use std::os::unix::net::UnixStream;
 
     #[test]
@@ -175,6 +196,21 @@ mod tests {
         assert_eq!(find_last(b'\n', b"ab\ncd\ne"), Some(5));
         assert_eq!(find(b'\n', b"abc"), None);
         assert_eq!(find_last(b'\n', b""), None);
+    }
+
+    #[test]
+    fn a_reader_that_does_not_read_costs_words_but_no_wait() {
+        let (mut reader, writer) = io::pipe().unwrap();
+        never_wait(&writer).unwrap();
+        let stderr = Stderr { own: Some(File::from(OwnedFd::from(writer))) };
+        let line = [vec![b'x'; 9_999], vec![b'\n']].concat();
+        for _ in 0..100 {
+            stderr.say(&line);
+        }
+        drop(stderr);
+        let mut heard = Vec::new();
+        reader.read_to_end(&mut heard).unwrap();
+        assert!(heard.len() >= 40_000 && heard.starts_with(&line), "{}", heard.len());
     }
 
     #[test]
