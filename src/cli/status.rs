@@ -7,7 +7,7 @@ use super::failure::{Failure, NOT_RUNNING, OK, UNKNOWN};
 use super::options::Flag;
 use super::output::{Output, Style};
 use super::places::Places;
-use super::process;
+use super::process::Kernel;
 use super::report::{self, End, Report, Service};
 use super::table;
 use crate::config::nearest;
@@ -35,10 +35,10 @@ pub(super) fn answer(invocation: &Invocation, places: &Places, out: &mut Output)
         ended("show", &names, &passed.end, &mut client)?;
         return Ok(code(&names, passed.first_status.as_deref()));
     }
-    let mut report = report::hear(&mut client, id)?;
+    let kernel = Kernel::new();
+    let mut report = report::hear_each(&mut client, id, &mut |service| kernel.fill_in(service))?;
     ended("show", &names, &report.end, &mut client)?;
     report.services.sort_unstable_by(|one, other| one.server_id.cmp(&other.server_id));
-    process::fill_in(&mut report.services);
     if settled && let Some(supervisor) = &report.supervisor {
         greet(supervisor, &report.services, out);
     }
