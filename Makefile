@@ -37,7 +37,7 @@ static: ## Build fully static ones, which run in an empty container
 
 .PHONY: run
 run: build ## Build, then supervise the servers of etc/ in the foreground (Ctrl-C ends)
-	@$(INIT) -c $(C) run
+	@$(INIT) -c $(C) run --table
 
 .PHONY: status
 status: ## Show the servers that `make run` supervises

@@ -206,6 +206,19 @@ Examples
     }
 
     #[test]
+    fn the_readme_says_the_same() {
+        let readme = include_str!("../../README.md");
+        for verb in verbs::shown() {
+            let row = format!("| `{}` | {} |\n", typed(verb), verb.summary);
+            assert!(readme.contains(&row), "{row}");
+        }
+        let names = ENVIRONMENT.iter().flat_map(|(names, _)| names.split(", "));
+        for name in names.filter(|name| !name.starts_with("XDG_CONFIG")) {
+            assert!(readme.contains(name), "{name}");
+        }
+    }
+
+    #[test]
     fn every_verb_is_explained_within_the_width() {
         let mut out = Output::plain();
         overview(&mut out);

@@ -9,7 +9,7 @@ use super::arguments::Invocation;
 use super::failure::{Failure, OK};
 use super::output::Output;
 use super::places::Places;
-use super::process;
+use super::process::Kernel;
 use super::report::{self, Service};
 use super::status::ANSWER_TIME;
 use crate::control::client::Client;
@@ -87,9 +87,9 @@ struct Family<'a> {
 pub(super) fn answer(invocation: &Invocation, places: &Places, out: &mut Output) -> Result<u8, Failure> {
     let mut client = Client::connect(&places.socket()?)?;
     let id = client.ask(Order::Status { services: Vec::new() }, Some(ANSWER_TIME))?;
-    let mut report = report::hear(&mut client, id)?;
+    let kernel = Kernel::new();
+    let report = report::hear_each(&mut client, id, &mut |service| kernel.fill_in(service))?;
     report.end.done()?;
-    process::fill_in(&mut report.services);
     let mut families = report.supervisor.as_ref().map(of_supervisor).unwrap_or_default();
     families.extend(of_services(&report.services));
     if invocation.json() {

@@ -15,21 +15,32 @@ const AUXV_PAGE_SIZE: u64 = 6;
 /// Fields of `/proc/PID/stat` behind the name: user time, system time, start and pages in memory.
 const FIELDS: [usize; 4] = [11, 12, 19, 21];
 
-/// Fills in memory and CPU of the services that did not say.
-pub(super) fn fill_in(services: &mut [Service]) {
-    let page_bytes = page_bytes();
-    for service in services {
-        let (Some(pid), Some(uptime)) = (service.pid, service.uptime) else { continue };
+/// Who fills in what services do not say.
+#[derive(Debug)]
+pub(super) struct Kernel {
+    /// The size of a page.
+    page_bytes: u64,
+}
+
+impl Kernel {
+    /// Asks the kernel about itself.
+    pub(super) fn new() -> Self {
+        Self { page_bytes: page_bytes() }
+    }
+
+    /// Fills in memory and CPU of a service that runs and did not say.
+    pub(super) fn fill_in(&self, service: &mut Service) {
         if service.memory_usage.is_some() && service.cpu_usage.is_some() {
-            continue;
+            return;
         }
-        let Some(usage) = usage(pid) else { continue };
+        let Some(usage) = service.pid.and_then(usage) else { return };
         // A pid alone may by now be anybody's, or mean another process in our own namespace.
         if service.start_ticks.is_some_and(|ticks| ticks != usage.start_ticks) {
-            continue;
+            return;
         }
-        service.memory_usage = service.memory_usage.or(Some(usage.pages.saturating_mul(page_bytes)));
-        service.cpu_usage = service.cpu_usage.or_else(|| percent(usage.cpu_ticks, uptime));
+        service.memory_usage = service.memory_usage.or(Some(usage.pages.saturating_mul(self.page_bytes)));
+        let percent = service.uptime.and_then(|uptime| percent(usage.cpu_ticks, uptime));
+        service.cpu_usage = service.cpu_usage.or(percent);
     }
 }
 

@@ -7,7 +7,7 @@ use super::failure::{Failure, NOT_RUNNING, OK, UNKNOWN};
 use super::options::Flag;
 use super::output::{Output, Style};
 use super::places::Places;
-use super::process;
+use super::process::Kernel;
 use super::report::{self, End, Report, Service};
 use super::table;
 use crate::config::nearest;
@@ -35,26 +35,26 @@ pub(super) fn answer(invocation: &Invocation, places: &Places, out: &mut Output)
         ended("show", &names, &passed.end, &mut client)?;
         return Ok(code(&names, passed.first_status.as_deref()));
     }
-    let mut report = report::hear(&mut client, id)?;
+    let kernel = Kernel::new();
+    let mut report = report::hear_each(&mut client, id, &mut |service| kernel.fill_in(service))?;
     ended("show", &names, &report.end, &mut client)?;
     report.services.sort_unstable_by(|one, other| one.server_id.cmp(&other.server_id));
-    process::fill_in(&mut report.services);
-    print(&report, settled, out);
+    if settled && let Some(supervisor) = &report.supervisor {
+        greet(supervisor, &report.services, out);
+    }
+    print(&report, out);
+    if settled {
+        invite(&report.services, invocation, out);
+    }
     Ok(code(&names, report.services.first().map(|service| &*service.status)))
 }
 
 /// The services as people see them.
-fn print(report: &Report, settled: bool, out: &mut Output) {
-    if settled && let Some(supervisor) = &report.supervisor {
-        greet(supervisor, &report.services, out);
-    }
+fn print(report: &Report, out: &mut Output) {
     table::render(&report.services, out);
     if let Some(degraded) = report.supervisor.as_ref().and_then(|report| report.degraded.as_deref()) {
         out.styled(Style::Yellow, &format!("degraded: {}", table::one_line(degraded)));
         out.text("\n");
-    }
-    if settled {
-        invite(&report.services, out);
     }
 }
 
@@ -67,14 +67,15 @@ fn greet(supervisor: &SupervisorReport, services: &[Service], out: &mut Output) 
 }
 
 /// Says how to connect to the first server that a client can connect to.
-fn invite(services: &[Service], out: &mut Output) {
+fn invite(services: &[Service], invocation: &Invocation, out: &mut Output) {
     out.text("\n");
     let mut reachable = services.iter().filter(|service| service.is_running());
     let server = reachable.find_map(|service| Some((&service.server_id, service.endpoint.as_deref()?)));
     if let Some((id, endpoint)) = server {
         out.line(&format!("connect a client:  claude mcp add --transport http {id} {endpoint}"));
     }
-    out.line("stop everything:   Ctrl-C, or mcp-init shutdown");
+    let config = invocation.config().map_or(String::new(), |folder| format!(" -c {}", folder.display()));
+    out.line(&format!("stop everything:   Ctrl-C, or mcp-init{config} shutdown"));
 }
 
 /// LSB: whether the one service that was named is running.

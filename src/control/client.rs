@@ -116,6 +116,8 @@ impl Client {
     pub(crate) fn ask(&mut self, order: Order, limit: Option<Duration>) -> Result<u64, ClientError> {
         self.id = self.id.saturating_add(1);
         self.limit = limit.and_then(|limit| Some((limit, now().checked_add(limit)?)));
+        // One read may take all the time there is; `hear` looks at the clock before each.
+        self.stream.set_read_timeout(limit).map_err(ClientError::Talk)?;
         let mut line = Vec::with_capacity(256);
         serde_json::to_writer(&mut line, &Request { id: self.id, order })
             .map_err(|error| ClientError::Talk(error.into()))?;
@@ -160,12 +162,10 @@ impl Client {
     /// Reads once, to the end of what was heard already.
     fn hear(&mut self) -> Result<(), ClientError> {
         self.make_room()?;
-        if let Some((limit, end)) = self.limit {
-            let left = end.saturating_duration_since(now());
-            if left.is_zero() {
-                return Err(ClientError::Late(limit));
-            }
-            self.stream.set_read_timeout(Some(left)).map_err(ClientError::Talk)?;
+        if let Some((limit, end)) = self.limit
+            && now() >= end
+        {
+            return Err(ClientError::Late(limit));
         }
         let room = self.buffer.get_mut(self.end..).unwrap_or_default();
         match (self.stream.read(room), self.limit) {

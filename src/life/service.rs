@@ -301,7 +301,8 @@ impl Service {
     pub(super) fn run(&mut self, pid: Pid, born: Instant, now: Instant) {
         let (check, spared_until) = match self.policy.check {
             None => (Check::Never, now),
-            Some(CheckPolicy { every, grace, .. }) => (Check::Due(later(now, every)), later(now, grace)),
+            // The first question is put at once: nobody wants to wait for an interval to know that it is well.
+            Some(CheckPolicy { grace, .. }) => (Check::Due(now), later(now, grace)),
         };
         self.state = State::Running { pid, born, spared_until, check, failures: 0 };
     }

@@ -186,6 +186,9 @@ fn begin(plan: Plan, options: RunOptions) -> Result<Supervisor, BootError> {
         scribe: Scribe::new(now.instant),
         reload: None,
         unfinished: std::collections::VecDeque::new(),
+        publish_at: None,
+        has_removed: false,
+        null: pipe::null().map_err(|error| system("open /dev/null", &error))?,
         now,
         born: now.instant,
         ends_asked: 0,
@@ -218,7 +221,7 @@ impl Supervisor {
     fn begin_services(&mut self, services: Vec<config::plan::Service>, now: Now) {
         for service in services {
             let enabled = service.enabled;
-            let id = self.take_in(service, now.stamp);
+            let id = self.take_in(service, now);
             if enabled {
                 self.roster.on(id, Event::Start, now.instant, &mut self.todo);
             }
@@ -227,7 +230,6 @@ impl Supervisor {
 
     /// Lets a child print the table of the services once they have started: the loop itself prints nothing.
     fn print_table(&mut self) {
-        let Ok(null) = pipe::null() else { return };
         let (stdout, stderr) = (io::stdout(), io::stderr());
         let dir = std::ffi::CString::new(self.config_dir.as_os_str().as_encoded_bytes()).unwrap_or_default();
         let argv =
@@ -237,7 +239,7 @@ impl Supervisor {
             argv: &argv,
             envp: &super::reload::whole_environment(&self.environment),
             directory: c"/",
-            stdio: [null.as_fd(), stdout.as_fd(), stderr.as_fd()],
+            stdio: [self.null.as_fd(), stdout.as_fd(), stderr.as_fd()],
             extra: None,
             session: false,
         });

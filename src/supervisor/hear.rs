@@ -65,7 +65,7 @@ impl Supervisor {
     /// A message that means nothing to us is counted; garbage is a fault of its sender, told once for each
     /// process.
     fn ignore(&mut self, id: Id, fault: Option<&str>) {
-        let now = self.now.stamp;
+        let now = self.now;
         let Some(unit) = self.unit_mut(id) else { return };
         unit.ignored_messages = unit.ignored_messages.saturating_add(1);
         if let Some(fault) = fault
@@ -88,7 +88,7 @@ impl Supervisor {
             FromService::ServerError { error, .. } => {
                 let line: String =
                     error.chars().map(|c| if c.is_control() { ' ' } else { c }).take(500).collect();
-                unit.fault(&line, now.stamp);
+                unit.fault(&line, now);
                 if let Some(present) = &mut unit.present {
                     present.said_why = true;
                 }
@@ -101,17 +101,17 @@ impl Supervisor {
             }
             FromService::ProcessMetrics { metrics, .. } => {
                 unit.metrics = Some(metrics);
-                unit.touch(now.stamp);
+                unit.touch(now);
             }
         }
     }
 
     /// The result of a health check, for the files.
     pub(super) fn note_health(&mut self, id: Id, healthy: bool, reason: Option<&str>) {
-        let now = self.now.stamp;
+        let now = self.now;
         let Some(unit) = self.unit_mut(id) else { return };
         unit.health = if healthy { Health::Healthy } else { Health::Unhealthy };
-        unit.checked = Some(now);
+        unit.checked = Some(now.stamp);
         unit.touch(now);
         self.tell_health(id, healthy, reason);
     }
@@ -126,7 +126,7 @@ impl Supervisor {
                 {
                     let reason = crate::sys::own::reason(&std::io::Error::from_raw_os_error(errno));
                     let path = unit.config_file(&self.settings);
-                    unit.fault(&format!("cannot write {}: {reason}", path.display()), now.stamp);
+                    unit.fault(&format!("cannot write {}: {reason}", path.display()), now);
                 }
                 self.roster.on(id, Event::Prepared { ok: errno == 0 }, now.instant, &mut self.todo);
             }
@@ -149,7 +149,7 @@ impl Supervisor {
             Said::Dropped(id, lines) => {
                 if let Some(unit) = self.unit_mut(id) {
                     unit.dropped_lines = unit.dropped_lines.saturating_add(lines);
-                    unit.touch(now.stamp);
+                    unit.touch(now);
                 }
             }
         }

@@ -71,14 +71,14 @@ impl Supervisor {
         let programs = candidates(argv.first(), variables.get("PATH").map_or(PATH, |path| path));
         let envp: Vec<CString> =
             variables.iter().map(|(name, value)| c_string(format!("{name}={value}"))).collect();
-        let null = pipe::null().map_err(machine)?;
-        let write = unit.output.as_ref().map_or(null.as_fd(), |output| output.write.as_fd());
+        let null = self.null.as_fd();
+        let write = unit.output.as_ref().map_or(null, |output| output.write.as_fd());
         let launched = self.spawner.spawn(&Launch {
             programs: &programs,
             argv: &argv,
             envp: &envp,
             directory: &c_string(unit.plan.working_directory.as_os_str()),
-            stdio: [null.as_fd(), write, write],
+            stdio: [null, write, write],
             extra: channel.as_ref().map(|(_, theirs)| theirs.as_fd()),
             session: true,
         });

@@ -19,7 +19,7 @@ mod unit;
 
 use std::collections::VecDeque;
 use std::io;
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -32,7 +32,7 @@ use crate::config::plan::Settings;
 use crate::control::server::Clients;
 use crate::life::policy::{Event, Pid};
 use crate::life::roster::{Id, Roster, Todo};
-use crate::sys::clock::{self, Now, Stamp};
+use crate::sys::clock::{self, Now};
 use crate::sys::signal::Signals;
 use crate::sys::spawn::Spawner;
 use crate::sys::{own, reap};
@@ -94,6 +94,12 @@ pub(crate) struct Supervisor {
     reload: Option<Reload>,
     /// What waits to be read further in the next turn.
     unfinished: VecDeque<Token>,
+    /// When what is gathering has to be written.
+    publish_at: Option<Instant>,
+    /// Whether the configuration no longer has some of the services.
+    has_removed: bool,
+    /// Given to services as their input, and as their output where that goes nowhere.
+    null: OwnedFd,
     /// The clocks, as read in this turn.
     now: Now,
     /// Since when.
@@ -131,9 +137,12 @@ impl Supervisor {
         self.tick_reload();
         self.perform();
         self.renew_scribe();
-        self.drop_removed();
+        if self.has_removed {
+            self.drop_removed();
+        }
         self.answer_orders();
         self.publish();
+        self.attend_scribe();
         Ok(!self.roster.is_over(self.now.instant))
     }
 
@@ -147,6 +156,7 @@ impl Supervisor {
                 self.scribe.deadline(),
                 self.reload_deadline(),
                 self.drain_deadline(),
+                self.publish_at,
             ];
             next.into_iter().flatten().min().map(|at| {
                 // The poll counts whole milliseconds: rounded up, so that a deadline is never met too early.
@@ -273,7 +283,7 @@ impl Supervisor {
     }
 
     /// Takes a service in; it does nothing yet.
-    fn take_in(&mut self, plan: crate::config::plan::Service, now: Stamp) -> Id {
+    fn take_in(&mut self, plan: crate::config::plan::Service, now: Now) -> Id {
         let unit = Unit::new(plan, now);
         let id = self.roster.add(unit.policy(), unit::random());
         if self.units.len() <= id.index() {
@@ -283,6 +293,18 @@ impl Supervisor {
             *place = Some(unit);
         }
         id
+    }
+
+    /// Wakes up for the scribe's taking more only while there is more for it.
+    fn attend_scribe(&mut self) {
+        let Some(fd) = self.scribe.fd().map(|fd| fd.as_raw_fd()) else { return };
+        if let Some(write) = self.scribe.turn_attention() {
+            let interest =
+                if write { Interest::READABLE.add(Interest::WRITABLE) } else { Interest::READABLE };
+            if let Err(error) = self.poll.registry().reregister(&mut SourceFd(&fd), SCRIBE, interest) {
+                ::log::error!("cannot hear the scribe: {}", own::reason(&error));
+            }
+        }
     }
 
     /// Starts the scribe when it is due, and tells it all it has to know.
@@ -295,7 +317,7 @@ impl Supervisor {
             return;
         }
         if let Some(fd) = self.scribe.fd().map(|fd| fd.as_raw_fd())
-            && let Err(error) = self.register(fd, SCRIBE, Interest::READABLE.add(Interest::WRITABLE))
+            && let Err(error) = self.register(fd, SCRIBE, Interest::READABLE)
         {
             ::log::error!("cannot hear the scribe: {}", own::reason(&error));
         }

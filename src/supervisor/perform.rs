@@ -62,7 +62,7 @@ impl Supervisor {
         if !self.scribe.ask(Kind::ReplaceSecret, &path, config, Purpose::Prepare(id)) {
             let now = self.now;
             if let Some(unit) = self.unit_mut(id) {
-                unit.fault("cannot write its configuration: the scribe is not there", now.stamp);
+                unit.fault("cannot write its configuration: the scribe is not there", now);
             }
             self.roster.on(id, Event::Prepared { ok: false }, now.instant, &mut self.todo);
         }
@@ -73,7 +73,7 @@ impl Supervisor {
         let event = match self.launch(id) {
             Ok(pid) => Event::Spawned(pid),
             Err((blame, error)) => {
-                let now = self.now.stamp;
+                let now = self.now;
                 if let Some(unit) = self.unit_mut(id) {
                     ::log::warn!("{}: {error}", unit.plan.id);
                     unit.fault(&error, now);
@@ -119,7 +119,7 @@ impl Supervisor {
 
     /// Tells what happened: to the files, the log, and `status`.
     fn note(&mut self, id: Id, note: Note) {
-        let now = self.now.stamp;
+        let now = self.now;
         let restarts = self.roster.get(id).map_or(0, crate::life::service::Service::restarts);
         let Some(unit) = self.units.get_mut(id.index()).and_then(Option::as_mut) else { return };
         unit.touch(now);
@@ -148,7 +148,7 @@ impl Supervisor {
             }
             Note::Unkillable => self.fault(id, "does not end by SIGKILL: stuck in the kernel"),
             Note::Ended { exit, why, lived } => {
-                unit.last_end = Some(events::last_end(exit, why, lived, now));
+                unit.last_end = Some(events::last_end(exit, why, lived, now.stamp));
                 if let Some(fault) = events::fault(exit, why) {
                     let told = unit.present.as_ref().is_some_and(|present| present.said_why);
                     if !told {
@@ -178,7 +178,7 @@ impl Supervisor {
 
     /// Something went wrong with a service.
     fn fault(&mut self, id: Id, fault: &str) {
-        let now = self.now.stamp;
+        let now = self.now;
         if let Some(unit) = self.unit_mut(id) {
             ::log::warn!("{}: {fault}", unit.plan.id);
             unit.fault(fault, now);

@@ -2,16 +2,21 @@
 //! only keeps what is true and says it when the scribe can take more.
 
 use std::path::Path;
+use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::life::policy::{Pid, Why};
 use crate::life::roster::Id;
+use crate::life::service::later;
 use crate::scribe::wire::Kind;
 
 use super::events::Event;
 use super::{Supervisor, log};
+
+/// What changes on the way from one lasting state to another gathers for so long before it is written.
+const GATHER_FOR: Duration = Duration::from_millis(50);
 
 /// A result of a health check: one line of `health.jsonl`.
 #[derive(Serialize)]
@@ -129,6 +134,12 @@ impl Supervisor {
     /// Tells the scribe what changed, as long as it takes it at once: while it does not, changes gather, and
     /// only the last one of each service is told.
     pub(super) fn publish(&mut self) {
+        self.publish_at = None;
+        // While processes are still to be made in the next turn, files can wait.
+        if !self.todo.is_empty() {
+            self.scribe.flush();
+            return;
+        }
         while let Some(line) = log::next_line() {
             let path = self.settings.log_dir.join("mcp-init.log");
             self.scribe.put(Kind::Say, &path, line.as_bytes());
@@ -138,10 +149,18 @@ impl Supervisor {
             if !self.scribe.is_listening() {
                 return;
             }
-            if self.units.get(index).and_then(Option::as_ref).is_some_and(|unit| unit.is_dirty)
+            let since = self.units.get(index).and_then(Option::as_ref).and_then(|unit| unit.dirty_since);
+            if let Some(since) = since
                 && let Ok(index) = u32::try_from(index)
             {
-                self.publish_one(Id(index));
+                let id = Id(index);
+                let at = later(since, GATHER_FOR);
+                let is_moving = self.roster.get(id).is_some_and(|life| life.state().is_moving());
+                if is_moving && self.now.instant < at && !self.roster.is_over(self.now.instant) {
+                    self.publish_at = Some(self.publish_at.map_or(at, |other| other.min(at)));
+                } else {
+                    self.publish_one(id);
+                }
             }
         }
     }
@@ -158,7 +177,7 @@ impl Supervisor {
             if self.scribe.put(Kind::Replace, &path, &body) {
                 self.scribe.flush();
                 if let Some(unit) = self.unit_mut(id) {
-                    unit.is_dirty = false;
+                    unit.dirty_since = None;
                 }
             }
         }

@@ -113,7 +113,6 @@ impl Supervisor {
     fn start_reading(&mut self) -> Result<Reload, String> {
         let text = |error: io::Error| crate::sys::own::reason(&error);
         let (read, write) = pipe::saying().map_err(text)?;
-        let null = pipe::null().map_err(text)?;
         let dir = CString::new(self.config_dir.as_os_str().as_bytes()).map_err(|error| error.to_string())?;
         let stderr = io::stderr();
         let process = self
@@ -123,7 +122,7 @@ impl Supervisor {
                 argv: &[c"mcp-init".to_owned(), c"-c".to_owned(), dir, c"plan".to_owned()],
                 envp: &whole_environment(&self.environment),
                 directory: c"/",
-                stdio: [null.as_fd(), write.as_fd(), stderr.as_fd()],
+                stdio: [self.null.as_fd(), write.as_fd(), stderr.as_fd()],
                 extra: None,
                 session: true,
             })
@@ -192,7 +191,7 @@ impl Supervisor {
                 None => {
                     added = added.saturating_add(1);
                     let enabled = service.enabled;
-                    let id = self.take_in(service, now.stamp);
+                    let id = self.take_in(service, now);
                     if enabled {
                         self.roster.on(id, policy::Event::Start, now.instant, &mut self.todo);
                     }
@@ -209,6 +208,7 @@ impl Supervisor {
         for id in &gone {
             if let Some(unit) = self.unit_mut(*id) {
                 unit.is_removed = true;
+                self.has_removed = true;
             }
             self.roster.on(*id, policy::Event::Stop, now.instant, &mut self.todo);
         }
@@ -229,7 +229,7 @@ impl Supervisor {
         let enabled = (unit.plan.enabled, plan.enabled);
         unit.plan = plan;
         unit.is_removed = false;
-        unit.touch(now.stamp);
+        unit.touch(now);
         let policy = unit.policy();
         self.roster.govern(id, policy);
         self.watch(id);
@@ -245,6 +245,7 @@ impl Supervisor {
 
     /// Forgets services that the configuration no longer has, once nothing of them is left.
     pub(super) fn drop_removed(&mut self) {
+        self.has_removed = false;
         for id in self.ids() {
             if self.unit(id).is_some_and(|unit| unit.is_removed) && self.roster.remove(id) {
                 self.scribe.unwatch(id);
@@ -255,6 +256,8 @@ impl Supervisor {
                 if let Some(place) = self.units.get_mut(id.index()) {
                     *place = None;
                 }
+            } else if self.unit(id).is_some_and(|unit| unit.is_removed) {
+                self.has_removed = true;
             }
         }
     }

@@ -69,6 +69,7 @@ impl Supervisor {
     /// The services are gone: strangers are asked to end, the scribe writes what is left.
     pub(super) fn finish(&mut self) {
         log::queue(false);
+        self.todo.clear();
         self.publish();
         if own::is_first() {
             signal::to_everybody(libc::SIGTERM);

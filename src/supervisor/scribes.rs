@@ -60,6 +60,8 @@ pub(super) struct Scribe {
     tickets: BTreeMap<u32, Purpose>,
     /// The last ticket given out.
     last_ticket: u32,
+    /// Whether we listen for its taking more.
+    awaits_room: bool,
     /// Events and lines it could not take.
     pub(super) dropped: u64,
 }
@@ -74,6 +76,7 @@ impl Scribe {
             due: Some(now),
             tickets: BTreeMap::new(),
             last_ticket: FIRST_TICKET,
+            awaits_room: false,
             dropped: 0,
         }
     }
@@ -112,6 +115,7 @@ impl Scribe {
             })
             .map_err(|error| io::Error::other(error.to_string()))?;
         self.link = Some(Link::new(ours.into()));
+        self.awaits_room = false;
         self.pid = Some(process.pid);
         self.born = now;
         self.due = None;
@@ -175,6 +179,14 @@ impl Scribe {
     /// Whether everything said to it was taken, so that it is worth to say more.
     pub(super) fn is_listening(&self) -> bool {
         self.link.as_ref().is_some_and(|link| !link.has_unsent())
+    }
+
+    /// Whether to listen for its taking more, if that has changed.
+    pub(super) fn turn_attention(&mut self) -> Option<bool> {
+        let awaits = self.link.as_ref().is_some_and(Link::has_unsent);
+        let has_changed = awaits != self.awaits_room;
+        self.awaits_room = awaits;
+        has_changed.then_some(awaits)
     }
 
     /// Sends what it takes now.

@@ -78,15 +78,15 @@ pub(super) struct Unit {
     pub(super) updated: Stamp,
     /// Until when the scribe may still be reading what its last process said.
     pub(super) drained_by: Option<Instant>,
-    /// Whether its files say less than is known.
-    pub(super) is_dirty: bool,
+    /// Since when its files say less than is known.
+    pub(super) dirty_since: Option<Instant>,
     /// Whether the configuration no longer has it.
     pub(super) is_removed: bool,
 }
 
 impl Unit {
     /// A service that was just read from the configuration.
-    pub(super) fn new(plan: Service, now: Stamp) -> Self {
+    pub(super) fn new(plan: Service, now: Now) -> Self {
         Self {
             plan,
             uuid: uuid(),
@@ -99,10 +99,10 @@ impl Unit {
             checked: None,
             dropped_lines: 0,
             ignored_messages: 0,
-            created: now,
-            updated: now,
+            created: now.stamp,
+            updated: now.stamp,
             drained_by: None,
-            is_dirty: true,
+            dirty_since: Some(now.instant),
             is_removed: false,
         }
     }
@@ -121,13 +121,13 @@ impl Unit {
     }
 
     /// Something about it changed.
-    pub(super) const fn touch(&mut self, now: Stamp) {
-        self.updated = now;
-        self.is_dirty = true;
+    pub(super) fn touch(&mut self, now: Now) {
+        self.updated = now.stamp;
+        self.dirty_since = self.dirty_since.or(Some(now.instant));
     }
 
     /// Something went wrong with it.
-    pub(super) fn fault(&mut self, error: &str, now: Stamp) {
+    pub(super) fn fault(&mut self, error: &str, now: Now) {
         self.last_error = Some(error.into());
         self.touch(now);
     }
