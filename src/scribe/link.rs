@@ -94,6 +94,11 @@ impl Link {
         Ok(true)
     }
 
+    /// Bytes that wait for the socket to take them.
+    pub(crate) const fn backlog(&self) -> usize {
+        self.unsent
+    }
+
     /// Whether something waits for the socket to take it.
     pub(crate) fn has_unsent(&self) -> bool {
         !self.output.is_empty()

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use super::lines::{self, LINE_BYTES_MAX, READ_BYTES};
 use super::log_file::LogFile;
 use super::time;
-use crate::sys::scribe_io::{give_memory_back, pipe_capacity};
+use crate::sys::{memory, scribe_io::pipe_capacity};
 
 /// Most bytes taken from one pipe before it is another's turn.
 const TURN_BYTES: usize = 256 * 1024;
@@ -75,7 +75,7 @@ impl Scratch {
             self.rest_at = now.checked_add(REST_AFTER);
         } else if self.rest_at.is_some_and(|at| at <= now) {
             *self = Self::default();
-            give_memory_back();
+            memory::give_back();
         }
     }
 

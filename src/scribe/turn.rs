@@ -20,7 +20,8 @@ use super::log_file::{Limits, LogFile};
 use super::output::{More, Output, Scratch};
 use super::wire::{self, Decoded, Frame, Kind};
 use crate::config::plan::{Log, LogMode};
-use crate::sys::scribe_io::{Stderr, ignore_signals, never_wait, share_one_heap, wait_writable};
+use crate::sys::memory;
+use crate::sys::scribe_io::{Stderr, ignore_signals, never_wait, wait_writable};
 
 /// The supervisor's socket.
 const SOCKET: Token = Token(0);
@@ -43,7 +44,7 @@ const SAY_LIMITS: Limits = Limits { size: 10 * 1024 * 1024, files: 3, total: 40 
 /// code.
 pub(crate) fn run(socket: OwnedFd) -> u8 {
     ignore_signals();
-    share_one_heap();
+    memory::share_one_heap();
     match serve(socket) {
         Ok(()) => 0,
         Err(error) => {
@@ -56,6 +57,8 @@ pub(crate) fn run(socket: OwnedFd) -> u8 {
 /// The same, without a word about signals.
 pub(super) fn serve(socket: OwnedFd) -> io::Result<()> {
     let mut scribe = Scribe::new(socket)?;
+    // What only the beginning of a program needs is given back, too.
+    scribe.scratch.spend(usize::MAX);
     let mut events = Events::with_capacity(EVENTS_MAX);
     let mut now = read_clock();
     while !scribe.inbox.has_ended() {

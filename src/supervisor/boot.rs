@@ -186,8 +186,10 @@ fn begin(plan: Plan, options: RunOptions) -> Result<Supervisor, BootError> {
         scribe: Scribe::new(now.instant),
         reload: None,
         unfinished: std::collections::VecDeque::new(),
+        events: Vec::new(),
         publish_at: None,
         has_removed: false,
+        is_slim: false,
         null: pipe::null().map_err(|error| system("open /dev/null", &error))?,
         now,
         born: now.instant,
@@ -206,7 +208,6 @@ fn begin(plan: Plan, options: RunOptions) -> Result<Supervisor, BootError> {
     heard.map_err(|error| system("hear descriptors", &error))?;
     supervisor.renew_scribe();
     supervisor.begin_services(plan.services, now);
-    own::trim_memory();
     Ok(supervisor)
 }
 

@@ -1,9 +1,9 @@
 //! What the supervisor says of itself. PID 1 must not wait for a console, nor die of one: inside the loop lines
 //! are queued for the scribe; outside they go to `simple_logger`, whose panics on a full or closed stderr end here.
 
-use std::collections::VecDeque;
+use std::fmt::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use log::{LevelFilter, Log, Metadata, Record};
 use simple_logger::SimpleLogger;
@@ -11,8 +11,8 @@ use simple_logger::SimpleLogger;
 use crate::config::plan::LogLevel;
 use crate::sys::clock;
 
-/// Lines that wait for the scribe; later ones are dropped.
-const LINES_MAX: usize = 256;
+/// Bytes that may wait for the scribe; later lines are dropped.
+const BYTES_MAX: usize = 64 * 1024;
 
 /// The logger of this process.
 struct Logger {
@@ -21,7 +21,7 @@ struct Logger {
     /// Whether lines are queued instead.
     queueing: AtomicBool,
     /// The queue.
-    lines: Mutex<VecDeque<String>>,
+    lines: Mutex<String>,
 }
 
 /// The one logger.
@@ -41,11 +41,12 @@ impl Log for Logger {
             let _said = std::panic::catch_unwind(|| self.simple.log(record));
             return;
         }
-        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
-        if lines.len() < LINES_MAX {
+        let mut lines = lock(&self.lines);
+        if lines.len() < BYTES_MAX {
             let stamp = clock::now().stamp;
             let level = record.level().as_str().to_ascii_lowercase();
-            lines.push_back(format!("{stamp} {level:<5} {}\n", record.args()));
+            // Writing to a string does not fail.
+            let _written = writeln!(lines, "{stamp} {level:<5} {}", record.args());
         }
     }
 
@@ -77,7 +78,12 @@ pub(super) fn queue(on: bool) {
     }
 }
 
-/// The next line that waits.
-pub(super) fn next_line() -> Option<String> {
-    LOGGER.get()?.lines.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
+/// The lines that wait.
+pub(super) fn lines() -> String {
+    LOGGER.get().map(|logger| std::mem::take(&mut *lock(&logger.lines))).unwrap_or_default()
+}
+
+/// The queue; a panic while it was held leaves it whole.
+fn lock(lines: &Mutex<String>) -> MutexGuard<'_, String> {
+    lines.lock().unwrap_or_else(PoisonError::into_inner)
 }

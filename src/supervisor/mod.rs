@@ -35,7 +35,7 @@ use crate::life::roster::{Id, Roster, Todo};
 use crate::sys::clock::{self, Now};
 use crate::sys::signal::Signals;
 use crate::sys::spawn::Spawner;
-use crate::sys::{own, reap};
+use crate::sys::{memory, own, reap};
 
 pub(crate) use boot::{RunOptions, run};
 pub(crate) use reload::read;
@@ -94,10 +94,14 @@ pub(crate) struct Supervisor {
     reload: Option<Reload>,
     /// What waits to be read further in the next turn.
     unfinished: VecDeque<Token>,
+    /// Events of this turn, a line each.
+    events: Vec<u8>,
     /// When what is gathering has to be written.
     publish_at: Option<Instant>,
     /// Whether the configuration no longer has some of the services.
     has_removed: bool,
+    /// Whether what only the start or a reload needed was given back.
+    is_slim: bool,
     /// Given to services as their input, and as their output where that goes nowhere.
     null: OwnedFd,
     /// The clocks, as read in this turn.
@@ -143,6 +147,7 @@ impl Supervisor {
         self.answer_orders();
         self.publish();
         self.attend_scribe();
+        self.slim();
         Ok(!self.roster.is_over(self.now.instant))
     }
 
@@ -293,6 +298,14 @@ impl Supervisor {
             *place = Some(unit);
         }
         id
+    }
+
+    /// Once it is quiet after a start or a reload, what only these needed is given back.
+    fn slim(&mut self) {
+        if !self.is_slim && self.roster.is_settled() && self.todo.is_empty() && self.scribe.is_up_to_date() {
+            self.is_slim = true;
+            memory::give_back();
+        }
     }
 
     /// Wakes up for the scribe's taking more only while there is more for it.

@@ -18,6 +18,9 @@ use super::{Supervisor, log};
 /// What changes on the way from one lasting state to another gathers for so long before it is written.
 const GATHER_FOR: Duration = Duration::from_millis(50);
 
+/// Events kept while the scribe takes none.
+const EVENT_BYTES_MAX: usize = 256 * 1024;
+
 /// A result of a health check: one line of `health.jsonl`.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -34,15 +37,17 @@ struct HealthLine<'a> {
 impl Supervisor {
     /// Tells an event.
     pub(super) fn tell(&mut self, event: &Event<'_>) {
-        let path = self.settings.state_dir.join("events.jsonl");
-        self.append(&path, event);
+        if serde_json::to_writer(&mut self.events, event).is_ok() {
+            self.events.push(b'\n');
+        }
     }
 
     /// Appends a line to a file.
     fn append(&mut self, path: &Path, line: &impl Serialize) {
         if let Ok(mut line) = serde_json::to_vec(line) {
             line.push(b'\n');
-            let _dropped_is_counted = self.scribe.put(Kind::Append, path, &line);
+            // A result that is not taken is told by the next one.
+            let _taken = self.scribe.put(Kind::Append, path, &line);
         }
     }
 
@@ -140,14 +145,10 @@ impl Supervisor {
             self.scribe.flush();
             return;
         }
-        while let Some(line) = log::next_line() {
-            let path = self.settings.log_dir.join("mcp-init.log");
-            self.scribe.put(Kind::Say, &path, line.as_bytes());
-        }
-        self.scribe.flush();
+        self.publish_lines();
         for index in 0..self.units.len() {
             if !self.scribe.is_listening() {
-                return;
+                break;
             }
             let since = self.units.get(index).and_then(Option::as_ref).and_then(|unit| unit.dirty_since);
             if let Some(since) = since
@@ -163,6 +164,29 @@ impl Supervisor {
                 }
             }
         }
+        self.scribe.flush();
+    }
+
+    /// Tells the events and the log lines of this turn, all in one piece.
+    fn publish_lines(&mut self) {
+        if !self.events.is_empty() {
+            let path = self.settings.state_dir.join("events.jsonl");
+            let lines = std::mem::take(&mut self.events);
+            if !self.scribe.put(Kind::Append, &path, &lines) {
+                if lines.len() < EVENT_BYTES_MAX {
+                    self.events = lines;
+                } else {
+                    let count = lines.split(|byte| *byte == b'\n').count().saturating_sub(1);
+                    let count = u64::try_from(count).unwrap_or(u64::MAX);
+                    self.scribe.dropped = self.scribe.dropped.saturating_add(count);
+                }
+            }
+        }
+        let lines = log::lines();
+        if !lines.is_empty() {
+            let path = self.settings.log_dir.join("mcp-init.log");
+            self.scribe.put(Kind::Say, &path, lines.as_bytes());
+        }
     }
 
     /// Tells what is true of a service.
@@ -174,11 +198,10 @@ impl Supervisor {
         let report = unit.report(life, &self.settings, &shown, None);
         if let Ok(mut body) = serde_json::to_vec(&report) {
             body.push(b'\n');
-            if self.scribe.put(Kind::Replace, &path, &body) {
-                self.scribe.flush();
-                if let Some(unit) = self.unit_mut(id) {
-                    unit.dirty_since = None;
-                }
+            if self.scribe.put(Kind::Replace, &path, &body)
+                && let Some(unit) = self.unit_mut(id)
+            {
+                unit.dirty_since = None;
             }
         }
     }

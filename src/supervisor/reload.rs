@@ -166,6 +166,7 @@ impl Supervisor {
             (None, Err(_)) => Err("cannot read the configuration: its reader died".to_owned()),
         };
         drop(reload.from);
+        self.is_slim = false;
         for (client, request) in reload.askers {
             match &result {
                 Ok(summary) => self.answer_done(client, request, summary),

@@ -78,7 +78,7 @@ impl Supervisor {
         let mut asked = false;
         while clock::now().instant < until && self.scribe.pid().is_some() {
             self.publish();
-            if !asked && self.scribe.is_listening() {
+            if !asked && self.scribe.is_up_to_date() {
                 asked = self.scribe.ask(Kind::Finish, Path::new(""), &[], Purpose::Finish);
                 self.scribe.flush();
             }

@@ -20,6 +20,9 @@ use crate::sys::spawn::{Launch, Spawner};
 /// From the death of a scribe to the next one, when it did not live long.
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
 
+/// So much may wait for the scribe before no more state is told to it; it is sent at once in such pieces.
+const BACKLOG_BYTES: usize = 16 * 1024;
+
 /// Tickets below this are services' numbers, which `Drain` is answered with.
 const FIRST_TICKET: u32 = 1 << 31;
 
@@ -62,7 +65,7 @@ pub(super) struct Scribe {
     last_ticket: u32,
     /// Whether we listen for its taking more.
     awaits_room: bool,
-    /// Events and lines it could not take.
+    /// Events it could not take, and that were too many to keep.
     pub(super) dropped: u64,
 }
 
@@ -169,15 +172,19 @@ impl Scribe {
     /// One frame.
     fn send(&mut self, kind: Kind, ticket: u32, path: &Path, body: &[u8], fd: Option<OwnedFd>) -> bool {
         let frame = Frame { kind, ticket, path: path.as_os_str().as_bytes(), body };
-        let sent = self.link.as_mut().is_some_and(|link| link.send(frame, fd));
-        if !sent && matches!(kind, Kind::Append | Kind::Say) {
-            self.dropped = self.dropped.saturating_add(1);
-        }
-        sent
+        self.link.as_mut().is_some_and(|link| link.send(frame, fd))
     }
 
-    /// Whether everything said to it was taken, so that it is worth to say more.
-    pub(super) fn is_listening(&self) -> bool {
+    /// Whether it takes what is said to it, so that it is worth to say more.
+    pub(super) fn is_listening(&mut self) -> bool {
+        if self.link.as_ref().is_some_and(|link| link.backlog() >= BACKLOG_BYTES) {
+            self.flush();
+        }
+        self.link.as_ref().is_some_and(|link| link.backlog() < BACKLOG_BYTES)
+    }
+
+    /// Whether it was sent everything.
+    pub(super) fn is_up_to_date(&self) -> bool {
         self.link.as_ref().is_some_and(|link| !link.has_unsent())
     }
 

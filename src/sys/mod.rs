@@ -2,12 +2,14 @@
 //!
 //! Unsafe blocks, for review: making a process (`spawn`), what its child does before it becomes another
 //! program (`child`), waiting for any child (`reap`), signals to a group (`signal`), descriptors that came
-//! with the process (`own`).
+//! with the process (`own`) or in a message, and the search for a byte (`scribe_io`), the heap and the program's
+//! own pages (`memory`).
 
 #![expect(unsafe_code, reason = "this is the room for it; each block states the fact it relies on")]
 
 pub(crate) mod child;
 pub(crate) mod clock;
+pub(crate) mod memory;
 pub(crate) mod own;
 pub(crate) mod pipe;
 pub(crate) mod proc;

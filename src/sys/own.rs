@@ -78,15 +78,6 @@ pub(crate) fn to_reset() -> &'static [c_int] {
     })
 }
 
-/// Gives back the memory that reading the configuration took.
-pub(crate) fn trim_memory() {
-    #[cfg(target_env = "gnu")]
-    // SAFETY: a plain number.
-    unsafe {
-        libc::malloc_trim(0);
-    }
-}
-
 /// The text of an errno, without the number that `io::Error` adds.
 pub(crate) fn reason(error: &io::Error) -> String {
     error.raw_os_error().map_or_else(|| error.to_string(), |raw| Errno::from_raw(raw).desc().to_owned())

@@ -111,24 +111,6 @@ pub(crate) fn ignore_signals() {
     }
 }
 
-/// Keeps all threads in one heap: the second one would cost more than the thread itself.
-pub(crate) fn share_one_heap() {
-    #[cfg(target_env = "gnu")]
-    // SAFETY: mallopt may be called at any time; it is given a parameter it knows.
-    unsafe {
-        libc::mallopt(libc::M_ARENA_MAX, 1);
-    }
-}
-
-/// Gives memory that is free in the heap back to the system.
-pub(crate) fn give_memory_back() {
-    #[cfg(target_env = "gnu")]
-    // SAFETY: malloc_trim touches free memory only, and locks the heap for it.
-    unsafe {
-        libc::malloc_trim(0);
-    }
-}
-
 /// Whether files on this file system are in memory only, so that an fsync has no sense.
 pub(crate) fn is_in_memory(file: impl AsFd) -> bool {
     fstatfs(file).is_ok_and(|stat| stat.filesystem_type() == TMPFS_MAGIC)

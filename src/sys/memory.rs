@@ -1,0 +1,44 @@
+//! Memory of this process: one heap, and what is not needed any more given back. Nothing is allocated here.
+
+/// Keeps all threads in one heap: the second one would cost more than the thread itself.
+pub(crate) fn share_one_heap() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: mallopt may be called at any time; it is given a parameter it knows.
+    unsafe {
+        libc::mallopt(libc::M_ARENA_MAX, 1);
+    }
+}
+
+/// Gives back what is free in the heap, and the pages of the program that were only needed to begin: a process
+/// that stays for months need not hold the code that read its configuration. What is needed after all comes
+/// back from the page cache by itself.
+pub(crate) fn give_back() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: malloc_trim touches free memory only, and locks the heap for it.
+    unsafe {
+        libc::malloc_trim(0);
+    }
+    #[cfg(target_os = "linux")]
+    forget_text();
+}
+
+/// Lets go of the program's own code and constants, which are read-only and file-backed.
+#[cfg(target_os = "linux")]
+fn forget_text() {
+    unsafe extern "C" {
+        /// First byte of the program in memory: the linker defines it.
+        static __executable_start: u8;
+        /// First byte after its code.
+        static etext: u8;
+    }
+    const PAGE_BYTES: usize = 4096;
+    let start = &raw const __executable_start;
+    let end = &raw const etext;
+    let Some(bytes) = end.addr().checked_sub(start.addr()) else { return };
+    let whole_pages = bytes & !(PAGE_BYTES.wrapping_sub(1));
+    // SAFETY: these pages are mapped from the program's file and never written to; whoever touches one again,
+    // this function included, gets the same bytes from the file.
+    unsafe {
+        libc::madvise(start.cast_mut().cast(), whole_pages, libc::MADV_DONTNEED);
+    }
+}
