@@ -70,7 +70,7 @@ test-all: test ## And the slow ones
 lint: ## Check format, clippy with warnings as errors, shell scripts where shellcheck is there
 	$(CARGO) fmt --all -- --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
-	@if command -v shellcheck >/dev/null; then shellcheck .ci/run $$(git ls-files '*.sh'); \
+	@if command -v shellcheck >/dev/null; then shellcheck .ci/run $(wildcard tests/*.sh tests/*/*.sh); \
 	else echo 'lint: no shellcheck here, shell scripts not checked'; fi
 
 .PHONY: bench
