@@ -133,6 +133,13 @@ fn a_removed_log_is_no_reason_to_stop_writing() {
 }
 
 #[test]
+fn a_service_that_has_said_nothing_has_an_empty_log() {
+    let supervisor = Setup::new().shell("a", "exec sleep 1000", &json!({})).start();
+    assert_eq!(supervisor.ok(&["logs", "a"]), "");
+    assert_eq!(supervisor.cli(&["logs", "nobody"]).status.code(), Some(4));
+}
+
+#[test]
 fn logs_can_be_followed() {
     let mut supervisor = Setup::new()
         .shell("a", "i=0; while :; do echo \"line $i\"; i=$((i+1)); sleep 0.02; done", &json!({}))
