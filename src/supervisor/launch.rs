@@ -106,6 +106,7 @@ impl Supervisor {
             ticks: None,
             channel,
             was_ready: false,
+            endpoint: None,
             said_why: false,
         });
         unit.metrics = None;
