@@ -32,6 +32,7 @@ pub(super) struct Service {
     /// Likewise.
     pub(super) health_status: Box<str>,
     /// See `wire::Live`: whether it should run.
+    #[serde(default)]
     pub(super) enabled: bool,
     /// Likewise.
     pub(super) endpoint: Option<Box<str>>,
