@@ -82,15 +82,15 @@ pub enum ToService {
 #[serde(default, rename_all = "camelCase")]
 pub struct Metrics {
     /// Resident memory, in bytes.
-    pub memory_usage: f64,
+    pub memory_usage: Option<f64>,
     /// CPU, in percent of one core, since the previous answer.
-    pub cpu_usage: f64,
+    pub cpu_usage: Option<f64>,
     /// Time since start, in milliseconds.
-    pub uptime: f64,
+    pub uptime: Option<f64>,
     /// Requests served.
-    pub request_count: f64,
+    pub request_count: Option<f64>,
     /// Of these, how many failed.
-    pub error_count: f64,
+    pub error_count: Option<f64>,
     /// Mean time of a request, in milliseconds.
-    pub average_response_time: f64,
+    pub average_response_time: Option<f64>,
 }

@@ -39,7 +39,7 @@ pub(super) fn answer(invocation: &Invocation, places: &Places, out: &mut Output)
     }
     let report = report::hear(&mut client, id).map_err(unanswered)?;
     ended("probe", &names, &report.end, &mut client)?;
-    let asked = report.services.iter().filter(|service| !names.is_empty() || service.is_enabled());
+    let asked = report.services.iter().filter(|service| !names.is_empty() || service.enabled);
     let asked: Vec<&Service> = asked.collect();
     let bad: Vec<&Service> = asked.iter().copied().filter(|service| !is_well(service)).collect();
     if invocation.json() {

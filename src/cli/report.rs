@@ -31,9 +31,9 @@ pub(super) struct Service {
     pub(super) cpu_usage: Option<f64>,
     /// Likewise.
     pub(super) health_status: Box<str>,
+    /// See `wire::Live`: whether it should run.
+    pub(super) enabled: bool,
     /// Likewise.
-    pub(super) process_config: Written,
-    /// See `wire::Live`.
     pub(super) endpoint: Option<Box<str>>,
     /// Likewise.
     pub(super) uptime: Option<u64>,
@@ -63,19 +63,6 @@ impl Service {
     pub(super) fn is_unhealthy(&self) -> bool {
         &*self.health_status == "unhealthy"
     }
-
-    /// Whether it should run: what its file says, which is yes unless it says no.
-    pub(super) fn is_enabled(&self) -> bool {
-        self.process_config.enabled != Some(false)
-    }
-}
-
-/// What a service's own file says, as far as people are shown it.
-#[derive(Debug, Clone, Default, Deserialize)]
-pub(super) struct Written {
-    /// Whether it is started at boot.
-    #[serde(default)]
-    pub(super) enabled: Option<bool>,
 }
 
 /// A line of an answer; see `wire::Answer`.
@@ -252,7 +239,7 @@ mod tests {
 
     #[test]
     fn what_is_shown_is_what_is_reported() {
-        let config = RawValue::from_string("{\"enabled\":false,\"command\":\"x\"}".to_owned()).unwrap();
+        let config = RawValue::from_string("{\"command\":\"x\"}".to_owned()).unwrap();
         let live = Live {
             endpoint: Some("http://127.0.0.1:3001/mcp".into()),
             uptime: Some(5),
@@ -286,7 +273,7 @@ mod tests {
         };
         let shown: Service = serde_json::from_str(&serde_json::to_string(&report).unwrap()).unwrap();
         assert_eq!((&*shown.server_id, shown.pid, shown.start_ticks), ("pets \"1\"", Some(3), Some(4)));
-        assert!(shown.is_running() && shown.is_unhealthy() && !shown.is_enabled());
+        assert!(shown.is_running() && shown.is_unhealthy() && !shown.enabled);
         assert_eq!((shown.restart_count, shown.last_error.as_deref()), (2, Some("a\nb")));
         assert_eq!((shown.memory_usage, shown.cpu_usage), (Some(1), Some(0.25)));
         assert_eq!(shown.endpoint.as_deref(), Some("http://127.0.0.1:3001/mcp"));

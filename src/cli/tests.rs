@@ -91,7 +91,7 @@ fn service(id: &str, status: &str, health: &str) -> Value {
     json!({ "service": {
         "id": "u", "serverId": id, "pid": null, "startTime": null, "startTicks": null, "status": status,
         "restartCount": 1, "lastError": null, "memoryUsage": 1_048_576, "cpuUsage": 1.5, "configFilePath": null,
-        "workingDirectory": "/", "processConfig": { "enabled": id != "off" }, "lastHealthCheck": null,
+        "workingDirectory": "/", "processConfig": {}, "lastHealthCheck": null, "enabled": id != "off",
         "healthStatus": health, "createdAt": "t", "updatedAt": "t", "uptime": 5000,
         "endpoint": "http://127.0.0.1:3001/mcp"
     } })

@@ -166,6 +166,8 @@ pub(crate) struct ServiceReport<'a> {
 pub(crate) struct Live {
     /// Words for people.
     pub(crate) server_name: Option<Box<str>>,
+    /// Whether it is started at boot.
+    pub(crate) enabled: bool,
     /// URL a client connects to.
     pub(crate) endpoint: Option<Box<str>>,
     /// Milliseconds since the process was started, while there is one.

@@ -24,7 +24,7 @@ use crate::sys::{own, pipe};
 
 use super::orders::Orders;
 use super::scribes::{Scribe, own_path};
-use super::{LISTENER, SIGNALS, Supervisor, log, rites};
+use super::{LISTENER, SIGNALS, Supervisor, leftovers, log, rites};
 
 /// The layout of the state folder.
 const LAYOUT: u32 = 1;
@@ -72,6 +72,7 @@ pub(crate) fn run(options: RunOptions) -> Result<u8, BootError> {
     })?;
     log::begin(plan.settings.log_level);
     let locks = claim(&plan.settings)?;
+    leftovers::end(&plan.settings.state_dir);
     let table = options.table;
     let mut supervisor = begin(plan, options)?;
     log::queue(true);

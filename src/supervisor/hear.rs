@@ -82,7 +82,10 @@ impl Supervisor {
         let now = self.now;
         let Some(unit) = self.unit_mut(id) else { return };
         match message {
-            FromService::ServerStarted { .. } => {
+            FromService::ServerStarted { endpoint, .. } => {
+                if let Some(present) = &mut unit.present {
+                    present.endpoint = endpoint;
+                }
                 self.roster.on(id, Event::Ready, now.instant, &mut self.todo);
             }
             FromService::ServerError { error, .. } => {

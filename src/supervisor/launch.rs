@@ -6,6 +6,7 @@ use std::ffi::{CString, OsStr};
 use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 use mio::{Interest, Token};
 
@@ -15,7 +16,7 @@ use crate::life::policy::{Blame, Pid};
 use crate::life::roster::Id;
 use crate::sys::child::{EXTRA_FD, Stage};
 use crate::sys::pipe;
-use crate::sys::spawn::Launch;
+use crate::sys::spawn::{Launch, SpawnError};
 
 use super::talk::Channel;
 use super::unit::Present;
@@ -84,19 +85,7 @@ impl Supervisor {
         });
         let process = launched.map_err(|error| {
             let program = argv.first().map(|name| name.to_string_lossy()).unwrap_or_default();
-            let object = match error.stage {
-                Stage::Exec => {
-                    format!("cannot execute {program}: {}", reason(&error.source))
-                }
-                Stage::Directory => {
-                    let folder = unit.plan.working_directory.display();
-                    format!("cannot enter {folder}: {}", reason(&error.source))
-                }
-                Stage::Clone | Stage::Session | Stage::Signals | Stage::Limits | Stage::Descriptors => {
-                    error.to_string()
-                }
-            };
-            (error.blame(), object)
+            (error.blame(), why_not(&error, &program, &unit.plan.working_directory))
         })?;
         let channel = channel.map(|(ours, _)| Channel::new(ours));
         let fd = channel.as_ref().map(Channel::fd);
@@ -106,6 +95,7 @@ impl Supervisor {
             ticks: None,
             channel,
             was_ready: false,
+            endpoint: None,
             said_why: false,
         });
         unit.metrics = None;
@@ -140,6 +130,17 @@ impl Supervisor {
             let rules = serde_json::to_vec(&unit.plan.log).unwrap_or_default();
             // One that is not sent is sent again to the next scribe; meanwhile the pipe holds what comes.
             let _sent = self.scribe.watch(id, &folder, &rules, &output.read);
+        }
+    }
+}
+
+/// Why a process could not be made, with the name of what is to blame.
+fn why_not(error: &SpawnError, program: &str, folder: &Path) -> String {
+    match error.stage {
+        Stage::Exec => format!("cannot execute {program}: {}", reason(&error.source)),
+        Stage::Directory => format!("cannot enter {}: {}", folder.display(), reason(&error.source)),
+        Stage::Clone | Stage::Session | Stage::Signals | Stage::Limits | Stage::Descriptors => {
+            error.to_string()
         }
     }
 }

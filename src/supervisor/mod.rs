@@ -7,6 +7,7 @@ mod boot;
 mod events;
 mod hear;
 mod launch;
+mod leftovers;
 mod log;
 mod orders;
 mod perform;

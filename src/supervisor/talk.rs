@@ -212,7 +212,7 @@ mod tests {
             [Heard::Garbage, Heard::Garbage, Heard::Unknown, Heard::Handle, Heard::Unknown]
         ));
         let Heard::Message(FromService::ProcessMetrics { metrics, .. }) = &all[6] else { panic!("{all:?}") };
-        assert!((metrics.memory_usage - 5.0).abs() < f64::EPSILON);
+        assert_eq!(*metrics, crate::channel::Metrics { memory_usage: Some(5.0), ..Default::default() });
         assert_eq!(all.len(), 7);
     }
 

@@ -43,6 +43,8 @@ pub(super) struct Present {
     pub(super) channel: Option<Channel>,
     /// Whether it ever was ready.
     pub(super) was_ready: bool,
+    /// URL a client connects to, as it said itself.
+    pub(super) endpoint: Option<Box<str>>,
     /// Whether it said itself what is wrong: that says more than how it ended.
     pub(super) said_why: bool,
 }
@@ -114,10 +116,11 @@ impl Unit {
 
     /// URL a client connects to.
     pub(super) fn endpoint(&self) -> Option<&str> {
-        match &self.plan.program {
+        let said = self.present.as_ref().and_then(|present| present.endpoint.as_deref());
+        said.or(match &self.plan.program {
             Program::Server(server) => server.endpoint.as_deref(),
             Program::Command(_) => None,
-        }
+        })
     }
 
     /// Something about it changed.
@@ -205,8 +208,8 @@ impl Unit {
             status: Cow::Borrowed(life.state().word()),
             restart_count: life.restarts(),
             last_error: self.last_error.as_deref().map(Cow::Borrowed),
-            memory_usage: self.metrics.map(|metrics| whole(metrics.memory_usage)),
-            cpu_usage: self.metrics.map(|metrics| metrics.cpu_usage),
+            memory_usage: self.metrics.and_then(|metrics| metrics.memory_usage).map(whole),
+            cpu_usage: self.metrics.and_then(|metrics| metrics.cpu_usage),
             config_file_path: config_file.map(|path| Cow::Owned(path.to_string_lossy().into_owned())),
             working_directory: self.plan.working_directory.to_string_lossy(),
             process_config: shown,
@@ -223,13 +226,14 @@ impl Unit {
         let since = |at: Instant| millis(now.instant.saturating_duration_since(at));
         Live {
             server_name: self.plan.name.clone(),
+            enabled: self.plan.enabled,
             endpoint: self.endpoint().map(Box::from),
             uptime: life.state().born().map(since),
             last_end: self.last_end.clone(),
             retry_in: life.state().retry_at().map(|at| millis(at.saturating_duration_since(now.instant))),
-            request_count: self.metrics.map(|metrics| whole(metrics.request_count)),
-            error_count: self.metrics.map(|metrics| whole(metrics.error_count)),
-            average_response_time: self.metrics.map(|metrics| metrics.average_response_time),
+            request_count: self.metrics.and_then(|metrics| metrics.request_count).map(whole),
+            error_count: self.metrics.and_then(|metrics| metrics.error_count).map(whole),
+            average_response_time: self.metrics.and_then(|metrics| metrics.average_response_time),
             dropped_lines: self.dropped_lines,
             ignored_messages: self.ignored_messages,
             ..Live::default()

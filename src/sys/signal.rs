@@ -1,10 +1,12 @@
 //! Signals: heard through a socketpair, sent to process groups. What they mean is not known here.
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
+use std::time::Duration;
 
 use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, SigmaskHow, sigprocmask};
 use signal_hook::iterator::backend::SignalDelivery;
 use signal_hook::iterator::exfiltrator::SignalOnly;
@@ -105,6 +107,22 @@ pub(crate) fn is_group_left(leader: Pid, pidfd: Option<BorrowedFd<'_>>) -> bool 
 /// Sends `signal` to every process that may be signalled, except this one: the end of PID 1.
 pub(crate) fn to_everybody(signal: i32) {
     drop(kill(-1, signal));
+}
+
+/// A hold on a process that is not our child.
+pub(crate) fn hold(pid: Pid) -> io::Result<OwnedFd> {
+    // SAFETY: plain numbers.
+    let result = unsafe { libc::syscall(libc::SYS_pidfd_open, pid.0, 0) };
+    let number = Errno::result(result)?;
+    let number = RawFd::try_from(number).map_err(io::Error::other)?;
+    // SAFETY: the kernel just made this descriptor for us.
+    Ok(unsafe { OwnedFd::from_raw_fd(number) })
+}
+
+/// Waits for the end of a process that is held, for so long at most; whether it has ended.
+pub(crate) fn ends_by(pidfd: BorrowedFd<'_>, within: Duration) -> bool {
+    let timeout = PollTimeout::try_from(within).unwrap_or(PollTimeout::MAX);
+    poll(&mut [PollFd::new(pidfd, PollFlags::POLLIN)], timeout).is_ok_and(|ready| ready > 0)
 }
 
 /// `pidfd_send_signal`.

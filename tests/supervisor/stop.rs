@@ -127,3 +127,21 @@ fn the_impatient_get_it_at_once() {
     supervisor.signal(Signal::SIGTERM);
     supervisor.ended(seconds(10));
 }
+
+#[test]
+fn what_a_killed_supervisor_leaves_is_ended_by_the_next() {
+    let mut first = Setup::new().shell("a", "sleep 1000 & exec sleep 1000", &json!({})).start();
+    first.wait_for("a", "running", seconds(5));
+    let left = first.pid_of("a").unwrap();
+    first.wait_until("it is recorded", seconds(5), |it| it.record("a")["startTicks"].is_u64());
+    first.signal(Signal::SIGKILL);
+    first.ended(seconds(5));
+    assert!(proc::is_alive(left), "a service outlives its supervisor");
+    let group = || proc::processes().into_iter().filter(|it| it.group == left && it.state != 'Z').count();
+    assert_eq!(group(), 2);
+
+    first.again();
+    let new = first.wait_for("a", "running", seconds(10))["pid"].as_i64();
+    assert_ne!(new, Some(i64::from(left)));
+    first.wait_until("the old group is gone", seconds(5), |_| group() == 0);
+}

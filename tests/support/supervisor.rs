@@ -260,6 +260,15 @@ impl Supervisor {
         end.unwrap_or_else(|| panic!("it has not ended within {bound:?}\n{}", self.story()))
     }
 
+    /// Starts it again in the same folder, once it has ended.
+    pub fn again(&mut self) {
+        let said = File::options().append(true).open(self.file("stderr")).unwrap();
+        let mut command = self.command(&["run"]);
+        self.child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(said).spawn().unwrap();
+        self.end = None;
+        self.wait_until("it answers again", seconds(10), |it| it.try_status().is_some());
+    }
+
     /// Everything a reader of a failed test wants to know.
     pub fn story(&self) -> String {
         let cut = |text: String| {
