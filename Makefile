@@ -68,8 +68,7 @@ test: build ## Install what the tests need, and run them
 
 .PHONY: test-all
 test-all: test ## And the slow ones
-	$(TESTED) $(CARGO) test --locked --test supervisor -- --ignored
-	$(TESTED) MCP_INIT_SLOW=1 $(VENV)/bin/python -m pytest -q -p no:cacheprovider -m slow tests/clients
+	$(TESTED) $(CARGO) test --locked --workspace -- --ignored
 
 .PHONY: lint
 lint: ## Check format, clippy with warnings as errors, shell scripts where shellcheck is there

@@ -29,9 +29,12 @@ pub(super) fn output(invocation: &Invocation, places: &Places, out: &mut Output)
     let name = invocation.only_name()?;
     let since = since(invocation)?;
     let last = lines(invocation)?.or(since.is_none().then_some(LINES));
-    let logs = places.settings()?.log_dir;
+    let settings = places.settings()?;
+    let logs = settings.log_dir;
     let folder = logs.join(&*name);
-    if name.contains('/') || name.starts_with('.') || !folder.is_dir() {
+    // A service that has said nothing has no output yet, but it has a record.
+    let is_known = || folder.is_dir() || settings.state_dir.join("services").join(&*name).is_dir();
+    if name.contains('/') || name.starts_with('.') || !is_known() {
         let entries = fs::read_dir(&logs).map_err(|error| {
             if error.kind() == ErrorKind::NotFound {
                 unknown("read the output of", &name, [].into_iter())

@@ -268,7 +268,7 @@ mod tests {
     fn the_text_is_as_it_always_was() {
         let supervisor =
             SupervisorReport { pid: 1, version: "0.1.0".into(), uptime: 1500, ..Default::default() };
-        let json = r#"{"serverId":"pets","status":"running","restartCount":2,"healthStatus":"healthy",
+        let json = r#"{"serverId":"pets","status":"running","restartCount":2,"enabled":true,"healthStatus":"healthy",
             "processConfig":{},"memoryUsage":4096,"cpuUsage":50,"uptime":1000}"#;
         let services = [serde_json::from_str::<Service>(json).unwrap()];
         let mut families = of_supervisor(&supervisor);

@@ -153,7 +153,7 @@ mod tests {
     use super::*;
 
     fn service(json: &str) -> Service {
-        let base = r#"{"serverId":"a","status":"stopped","restartCount":0,"healthStatus":"none","processConfig":{}}"#;
+        let base = r#"{"serverId":"a","status":"stopped","restartCount":0,"healthStatus":"none","enabled":true,"processConfig":{}}"#;
         let mut value: serde_json::Value = serde_json::from_str(base).unwrap();
         let more: serde_json::Value = serde_json::from_str(json).unwrap();
         for (key, part) in more.as_object().unwrap() {

@@ -61,7 +61,12 @@ impl Trail {
             Older::ByTime => {
                 let folder = self.current.parent().unwrap_or(Path::new("/"));
                 let mut parts = Vec::new();
-                for entry in fs::read_dir(folder)? {
+                let entries = match fs::read_dir(folder) {
+                    Ok(entries) => entries,
+                    Err(error) if error.kind() == ErrorKind::NotFound => return Ok(parts),
+                    Err(error) => return Err(error),
+                };
+                for entry in entries {
                     let path = entry?.path();
                     if path.extension().is_some_and(|end| end.as_bytes() == b"log") {
                         parts.push(path);

@@ -21,18 +21,6 @@ RUNNER = pathlib.Path(os.environ.get("MCP_RUNNER", ROOT / "target/release/mcp-ru
 NODE = MODULES / ".bin/node"
 
 
-def pytest_configure(config):
-    config.addinivalue_line("markers", "slow: takes minutes; run by `make test-all`")
-
-
-def pytest_collection_modifyitems(config, items):
-    if os.environ.get("MCP_INIT_SLOW"):
-        return
-    for item in items:
-        if "slow" in item.keywords:
-            item.add_marker(pytest.mark.skip(reason="slow: make test-all"))
-
-
 @pytest.fixture(scope="session", autouse=True)
 def what_is_needed():
     if not RUNNER.exists():

@@ -145,6 +145,7 @@ def test_credentials_arrive(tmp_path, recorder, auth, where, value):
     # debugHeaders shows which were sent, and no secret of them.
     log = (tmp_path / "stderr").read_text()
     secret = auth.get("token") or auth.get("password") or auth.get("value")
+    assert where == "?" or where in log.lower(), log
     assert len(secret) < 3 or secret not in log, log
 
 

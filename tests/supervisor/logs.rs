@@ -134,7 +134,8 @@ fn a_removed_log_is_no_reason_to_stop_writing() {
 
 #[test]
 fn a_service_that_has_said_nothing_has_an_empty_log() {
-    let supervisor = Setup::new().shell("a", "exec sleep 1000", &json!({})).start();
+    let mut supervisor = Setup::new().shell("a", "exec sleep 1000", &json!({})).start();
+    supervisor.wait_until("it has a record", seconds(5), |it| it.record("a")["status"] == "running");
     assert_eq!(supervisor.ok(&["logs", "a"]), "");
     assert_eq!(supervisor.cli(&["logs", "nobody"]).status.code(), Some(4));
 }
@@ -144,7 +145,7 @@ fn logs_can_be_followed() {
     let mut supervisor = Setup::new()
         .shell("a", "i=0; while :; do echo \"line $i\"; i=$((i+1)); sleep 0.02; done", &json!({}))
         .start();
-    supervisor.wait_for("a", "running", seconds(5));
+    supervisor.wait_until("it has a record", seconds(5), |it| it.record("a")["status"] == "running");
     let out = supervisor.file("followed");
     let mut following =
         supervisor.command(&["logs", "a", "-f"]).stdout(fs::File::create(&out).unwrap()).spawn().unwrap();
