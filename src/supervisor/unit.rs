@@ -115,7 +115,7 @@ impl Unit {
     /// URL a client connects to.
     pub(super) fn endpoint(&self) -> Option<&str> {
         match &self.plan.program {
-            Program::Server(server) => server.endpoint.as_deref(),
+            Program::Server(server) => Some(&*server.endpoint),
             Program::Command(_) => None,
         }
     }
