@@ -75,7 +75,8 @@ fn invite(services: &[Service], invocation: &Invocation, out: &mut Output) {
         out.line(&format!("connect a client:  claude mcp add --transport http {id} {endpoint}"));
     }
     let config = invocation.config().map_or(String::new(), |folder| format!(" -c {}", folder.display()));
-    out.line(&format!("stop everything:   Ctrl-C, or mcp-init{config} shutdown"));
+    let typed = std::env::args_os().next().unwrap_or_else(|| "mcp-init".into());
+    out.line(&format!("stop everything:   Ctrl-C, or {}{config} shutdown", typed.display()));
 }
 
 /// LSB: whether the one service that was named is running.

@@ -2,19 +2,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// A duration in milliseconds, in at most two units: `87ms`, `3.1s`, `2m 5s`, `1d 2h`.
-pub(super) fn duration(millis: u64) -> String {
-    let seconds = millis / 1000;
-    let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
-    match millis {
-        0..1000 => format!("{millis}ms"),
-        1000..10_000 => format!("{seconds}.{}s", millis % 1000 / 100),
-        10_000..60_000 => format!("{seconds}s"),
-        60_000..3_600_000 => format!("{minutes}m {}s", seconds % 60),
-        3_600_000..86_400_000 => format!("{hours}h {}m", minutes % 60),
-        _ => format!("{days}d {}h", hours % 24),
-    }
-}
+pub(super) use crate::config::duration_text as duration;
 
 /// A size in bytes, in the unit that needs few digits: `512 B`, `9.2 MB`. A kB is 1024 bytes, as in `ps`.
 pub(super) fn size(bytes: u64) -> String {

@@ -24,4 +24,4 @@ mod units;
 pub(crate) use environment::{Environment, default_dir};
 pub(crate) use error::{ConfigError, nearest};
 pub(crate) use load::{check_file, load, settings};
-pub(crate) use units::duration;
+pub(crate) use units::{duration, duration_text};

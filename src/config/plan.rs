@@ -98,23 +98,11 @@ pub(crate) enum Program {
 /// An MCP server, as far as the supervisor needs to know it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Server {
-    /// How clients reach it.
-    pub(crate) transport: Transport,
-    /// URL a client connects to (`http://127.0.0.1:3001/mcp`); `None` for stdio.
-    pub(crate) endpoint: Option<Box<str>>,
+    /// URL a client connects to (`http://127.0.0.1:3001/mcp`).
+    pub(crate) endpoint: Box<str>,
     /// The runner's config file: `{"serverId", "serverName", "mcpConfig": {…}}`, substituted, with
     /// absolute paths. It holds secrets: 0600, never logged.
     pub(crate) config: Box<str>,
-}
-
-/// How clients reach a server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Transport {
-    /// Streamable HTTP.
-    Streamable,
-    /// stdin and stdout.
-    Stdio,
 }
 
 /// What counts as ready.

@@ -10,7 +10,7 @@ use super::document::{can_read, reason};
 use super::error::Problems;
 use super::item::{Choice, Item};
 use super::json::Kind;
-use super::plan::{Server, Transport};
+use super::plan::Server;
 use super::said::set;
 
 /// Keys of `mcpConfig`.
@@ -29,11 +29,15 @@ pub(super) const KEYS: [&str; 9] = [
 /// Keys of `mcpConfig` that a later version brings.
 const LATER: [&str; 3] = ["command", "args", "tools"];
 
+/// The value of `transport`.
+const STREAMABLE: &str = "streamable";
+
 /// Values of `transport`.
-const TRANSPORT: Choice<Transport> = Choice {
-    known: &[("streamable", Transport::Streamable), ("stdio", Transport::Stdio)],
-    later: &["sse", "websocket"],
-};
+const TRANSPORT: Choice<&str> = Choice { known: &[(STREAMABLE, STREAMABLE)], later: &["sse", "websocket"] };
+
+/// What is said of a server whose clients are to write to its stdin.
+const NO_STDIN: &str = "\"stdio\" needs a client on its stdin, and a service has none: \
+    let the client run mcp-runner --transport stdio itself";
 
 /// Values of `authConfig.type`: its keys.
 const AUTH_TYPE: Choice<&[&str]> = Choice {
@@ -73,8 +77,8 @@ struct RunnerFile<'a> {
 #[serde(rename_all = "camelCase")]
 pub(super) struct McpConfig<'a> {
     /// `streamable` unless said.
-    transport: Option<Transport>,
-    /// TCP port; a streamable server has one.
+    transport: Option<&'a str>,
+    /// TCP port.
     #[serde(skip_serializing_if = "Option::is_none")]
     port: Option<u16>,
     /// `127.0.0.1` unless said.
@@ -120,18 +124,18 @@ impl<'a> McpConfig<'a> {
         for item in item.members(problems) {
             config.read_key(&item, problems);
         }
-        let transport = *config.transport.get_or_insert(Transport::Streamable);
         config.debug_headers.get_or_insert(false);
-        if transport == Transport::Streamable {
-            config.host.get_or_insert("127.0.0.1");
-            config.endpoint.get_or_insert("/mcp");
-        }
+        config.host.get_or_insert("127.0.0.1");
+        config.endpoint.get_or_insert("/mcp");
+        // Another transport may have no need of a port: one problem is enough then.
+        let needs_port = config.transport.is_some() || item.get("transport").is_none();
+        config.transport.get_or_insert(STREAMABLE);
         if matches!(item.node.kind, Kind::Object(_)) {
             if item.get("openApiData").is_none() {
                 item.wrong(problems, "has no openApiData: the document to serve");
             }
-            if transport == Transport::Streamable && item.get("port").is_none() {
-                item.wrong(problems, "has no port: the streamable transport needs one");
+            if needs_port && item.get("port").is_none() {
+                item.wrong(problems, "has no port: clients connect to one");
             }
         }
         config
@@ -140,6 +144,7 @@ impl<'a> McpConfig<'a> {
     /// Reads one of its keys.
     fn read_key(&mut self, item: &Item<'a>, problems: &mut Problems) {
         match item.key {
+            "transport" if item.node.text() == Some("stdio") => item.wrong(problems, NO_STDIN),
             "transport" => set(&mut self.transport, item.choice(problems, &TRANSPORT)),
             "port" => {
                 let port = item.whole(problems, 1..=65535, "a port from 1 to 65535");
@@ -168,25 +173,16 @@ impl<'a> McpConfig<'a> {
 
     /// Where it listens, if it does.
     pub(super) fn address(&self) -> Option<Address> {
-        if self.transport != Some(Transport::Streamable) {
-            return None;
-        }
         let host = self.host.map(|host| if host == "localhost" { "127.0.0.1" } else { host })?;
         Some(Address { host: bracketed(host), port: self.port? })
     }
 
     /// The server as the plan has it; `None` if something is missing, which is told then.
     pub(super) fn server(self, id: &str, name: Option<&str>) -> Option<Server> {
-        let transport = self.transport?;
-        let endpoint = match transport {
-            Transport::Streamable => {
-                Some(format!("http://{}:{}{}", bracketed(self.host?), self.port?, self.endpoint?))
-            }
-            Transport::Stdio => None,
-        };
+        let endpoint = format!("http://{}:{}{}", bracketed(self.host?), self.port?, self.endpoint?);
         let file = RunnerFile { server_id: id, server_name: name, mcp_config: self };
         let config = serde_json::to_string(&file).ok()?;
-        Some(Server { transport, endpoint: endpoint.map(Into::into), config: config.into() })
+        Some(Server { endpoint: endpoint.into(), config: config.into() })
     }
 }
 

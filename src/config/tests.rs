@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::plan::{LogLevel, Plan, Program, Readiness, Restart, Service, Transport};
+use super::plan::{LogLevel, Plan, Program, Readiness, Restart, Service};
 use super::{ConfigError, Environment, load};
 
 /// A folder of configuration that goes away by itself.
@@ -104,8 +104,7 @@ fn a_server_has_a_channel_and_its_runners_file() {
     assert!(service.channel && service.readiness == Readiness::Channel && service.health_check.is_some());
     assert!(!service.shown.contains("s3cret") && service.shown.contains("${TOKEN}"));
     let Program::Server(server) = service.program else { panic!("no server") };
-    assert_eq!(server.transport, Transport::Streamable);
-    assert_eq!(server.endpoint.as_deref(), Some("http://127.0.0.1:3001/mcp"));
+    assert_eq!(&*server.endpoint, "http://127.0.0.1:3001/mcp");
     let config: Value = serde_json::from_str(&server.config).unwrap();
     let wanted = json!({ "serverId": "pets", "serverName": "Pets", "mcpConfig": {
         "transport": "streamable", "port": 3001, "host": "127.0.0.1", "endpoint": "/mcp",
@@ -117,10 +116,7 @@ fn a_server_has_a_channel_and_its_runners_file() {
 #[test]
 fn a_document_may_be_inline_and_a_server_in_a_file_of_its_own() {
     let folder = Folder::new(&[
-        (
-            "b.json",
-            r#"{ "serverName": "B", "mcpConfig": { "transport": "stdio", "openApiData": "mcp-init.json" } }"#,
-        ),
+        ("b.json", r#"{ "serverName": "B", "mcpConfig": { "port": 2, "openApiData": "mcp-init.json" } }"#),
         ("mcp-init.json", "{}"),
         (
             "services.d/a.json",
@@ -132,17 +128,17 @@ fn a_document_may_be_inline_and_a_server_in_a_file_of_its_own() {
     let servers: Vec<_> = services
         .iter()
         .map(|service| match &service.program {
-            Program::Server(server) => (server.endpoint.as_deref(), server.config.parse::<Value>().unwrap()),
+            Program::Server(server) => (&*server.endpoint, server.config.parse::<Value>().unwrap()),
             Program::Command(_) => panic!("no server"),
         })
         .collect();
-    assert_eq!(servers[0].0, Some("http://[::1]:1/mcp"));
+    assert_eq!(servers[0].0, "http://[::1]:1/mcp");
     assert_eq!(servers[0].1["mcpConfig"]["openApiData"], json!({ "a": ["${B"] }));
     assert_eq!(
         services[0].shown.as_ref(),
         r#"{"mcpConfig":{"port":1,"host":"::1","openApiData":"(inline)"}}"#
     );
-    assert_eq!(servers[1].0, None);
+    assert_eq!(servers[1].0, "http://127.0.0.1:2/mcp");
     assert_eq!(servers[1].1["mcpConfig"]["openApiData"], json!(folder.0.join("mcp-init.json")));
     assert_eq!(services[1].name.as_deref(), Some("B"));
 }
@@ -263,6 +259,10 @@ fn what_is_not_there_is_told_in_words() {
         (
             r#"{ "mcpConfig": { "port": 1, "openApiData": "no.json" } }"#,
             "1:44: mcpConfig.openApiData: cannot read the document: No such file or directory",
+        ),
+        (
+            r#"{ "mcpConfig": { "transport": "stdio", "openApiData": {} } }"#,
+            "1:31: mcpConfig.transport: \"stdio\" needs a client on its stdin, and a service has none: let the client run mcp-runner --transport stdio itself",
         ),
         (
             r#"{ "command": ["a", "${file:/no/such}"] }"#,

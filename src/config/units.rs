@@ -40,6 +40,20 @@ pub(super) const SIGNALS: [(&str, i32); 11] = [
 /// Largest number of a signal.
 pub(super) const SIGNAL_MAX: u64 = 64;
 
+/// A duration in milliseconds, in at most two units: `87ms`, `3.1s`, `2m 5s`, `1d 2h`.
+pub(crate) fn duration_text(millis: u64) -> String {
+    let seconds = millis / 1000;
+    let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
+    match millis {
+        0..1000 => format!("{millis}ms"),
+        1000..10_000 => format!("{seconds}.{}s", millis % 1000 / 100),
+        10_000..60_000 => format!("{seconds}s"),
+        60_000..3_600_000 => format!("{minutes}m {}s", seconds % 60),
+        3_600_000..86_400_000 => format!("{hours}h {}m", minutes % 60),
+        _ => format!("{days}d {}h", hours % 24),
+    }
+}
+
 /// A duration with units, the largest first: `30s`, `1m30s`, `500ms`.
 pub(crate) fn duration(text: &str) -> Option<Duration> {
     let mut units = DURATION_UNITS.iter();

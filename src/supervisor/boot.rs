@@ -234,8 +234,8 @@ impl Supervisor {
     fn print_table(&mut self) {
         let (stdout, stderr) = (io::stdout(), io::stderr());
         let dir = std::ffi::CString::new(self.config_dir.as_os_str().as_encoded_bytes()).unwrap_or_default();
-        let argv =
-            [c"mcp-init".to_owned(), c"-c".to_owned(), dir, c"status".to_owned(), c"--settled".to_owned()];
+        // It says how to end us, with the name that a person typed.
+        let argv = [own_path(), c"-c".to_owned(), dir, c"status".to_owned(), c"--settled".to_owned()];
         let launched = self.spawner.spawn(&Launch {
             programs: &[c"/proc/self/exe".to_owned(), own_path()],
             argv: &argv,

@@ -31,7 +31,7 @@ use mio::{Interest, Poll, Token};
 use crate::config::Environment;
 use crate::config::plan::Settings;
 use crate::control::server::Clients;
-use crate::life::policy::{Event, Pid};
+use crate::life::policy::{Event, Pid, Why};
 use crate::life::roster::{Id, Roster, Todo};
 use crate::sys::clock::{self, Now};
 use crate::sys::signal::Signals;
@@ -184,7 +184,8 @@ impl Supervisor {
                 let left = self.is_group_left(id, pid);
                 self.roster.on(id, Event::Exited { exit, left }, self.now.instant, &mut self.todo);
             } else if self.scribe.pid() == Some(pid) {
-                ::log::error!("the scribe has ended: {exit:?}");
+                let how = events::fault(exit, Why::Itself).unwrap_or_else(|| "has ended".to_owned());
+                ::log::error!("the scribe {how}: another follows");
                 for said in self.scribe.died(self.now.instant) {
                     self.heed_scribe(said);
                 }

@@ -226,6 +226,10 @@ impl Supervisor {
         if !done {
             return false;
         }
+        if waiting.goal == Goal::Settled {
+            // What the log says of the way there stands above the table that follows.
+            self.publish_lines();
+        }
         match failed.first().and_then(|id| self.unit(*id)) {
             None => self.answer_done(waiting.client, waiting.request, "done"),
             Some(unit) => {

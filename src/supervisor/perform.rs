@@ -5,6 +5,7 @@ use std::os::fd::AsFd;
 use std::time::Duration;
 
 use crate::channel::ToService;
+use crate::config::duration_text;
 use crate::life::policy::{Action, Event, Note, Pid, Why};
 use crate::life::roster::Id;
 use crate::life::service::later;
@@ -12,6 +13,7 @@ use crate::scribe::wire::Kind;
 use crate::sys::signal;
 
 use super::scribes::Purpose;
+use super::unit::millis;
 use super::{SPAWNS_PER_TURN, Supervisor, events};
 
 /// For the scribe to write a service's last words before a stop is reported without them.
@@ -142,9 +144,9 @@ impl Supervisor {
                 Why::Unhealthy => self.fault(id, "failed its health checks"),
             },
             Note::Killed => {
-                let after = unit.plan.stop.timeout;
+                let after = duration_text(millis(unit.plan.stop.timeout));
                 let asked = signal::name(unit.plan.stop.signal);
-                self.fault(id, &format!("did not end within {after:?} of {asked}: killed"));
+                self.fault(id, &format!("did not end within {after} of {asked}: killed"));
             }
             Note::Unkillable => self.fault(id, "does not end by SIGKILL: stuck in the kernel"),
             Note::Ended { exit, why, lived } => {
@@ -163,7 +165,8 @@ impl Supervisor {
                 self.clear_present(id);
             }
             Note::Retry { after } => {
-                ::log::info!("{name}: again in {after:?} (restart {restarts})");
+                let after = duration_text(millis(after));
+                ::log::info!("{name}: again in {after} (restart {restarts})");
                 self.clear_present(id);
             }
             Note::GaveUp => {

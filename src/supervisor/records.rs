@@ -168,7 +168,7 @@ impl Supervisor {
     }
 
     /// Tells the events and the log lines of this turn, all in one piece.
-    fn publish_lines(&mut self) {
+    pub(super) fn publish_lines(&mut self) {
         if !self.events.is_empty() {
             let path = self.settings.state_dir.join("events.jsonl");
             let lines = std::mem::take(&mut self.events);

@@ -118,7 +118,7 @@ impl Unit {
     pub(super) fn endpoint(&self) -> Option<&str> {
         let said = self.present.as_ref().and_then(|present| present.endpoint.as_deref());
         said.or(match &self.plan.program {
-            Program::Server(server) => server.endpoint.as_deref(),
+            Program::Server(server) => Some(&*server.endpoint),
             Program::Command(_) => None,
         })
     }
