@@ -3,6 +3,8 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use crate::sys::clock::civil;
+
 /// Length of a compact time: `20261121T113704.123456Z`.
 pub(crate) const COMPACT_BYTES: usize = 23;
 
@@ -61,7 +63,7 @@ pub(crate) fn from_compact(text: &[u8]) -> Option<u64> {
 fn fill(form: &mut [u8], micros: u64) {
     let micros = micros.min(MICROS_MAX);
     let seconds = micros / 1_000_000;
-    let (mut year, mut month, mut day) = date_of(seconds / 86_400);
+    let (mut year, mut month, mut day) = civil(seconds / 86_400);
     let (mut hour, mut minute, mut second) = (seconds / 3_600 % 24, seconds / 60 % 60, seconds % 60);
     let mut fraction = micros % 1_000_000;
     for byte in form.iter_mut().rev() {
@@ -80,29 +82,7 @@ fn fill(form: &mut [u8], micros: u64) {
     }
 }
 
-/// Year, month and day of a number of days since 1970. A year begins in March here, so that the leap day is
-/// its last; 400 years have 146,097 days.
-fn date_of(days: u64) -> (u64, u64, u64) {
-    let days = days.saturating_add(719_468);
-    let era = days / 146_097;
-    let of_era = days % 146_097;
-    let leaps = (of_era / 1_460).saturating_add(of_era / 146_096);
-    let year_of_era = of_era.saturating_add(of_era / 36_524).saturating_sub(leaps) / 365;
-    let before =
-        year_of_era.saturating_mul(365).saturating_add(year_of_era / 4).saturating_sub(year_of_era / 100);
-    let of_year = of_era.saturating_sub(before);
-    let march_month = of_year.saturating_mul(5).saturating_add(2) / 153;
-    let month_start = march_month.saturating_mul(153).saturating_add(2) / 5;
-    let day = of_year.saturating_sub(month_start).saturating_add(1);
-    let (month, carry) = if march_month < 10 {
-        (march_month.saturating_add(3), 0)
-    } else {
-        (march_month.saturating_sub(9), 1)
-    };
-    (era.saturating_mul(400).saturating_add(year_of_era).saturating_add(carry), month, day)
-}
-
-/// Days since 1970 of a date; the inverse of `date_of`.
+/// Days since 1970 of a date; the inverse of `civil`.
 fn days_of(year: u64, month: u64, day: u64) -> Option<u64> {
     let (year, march_month) =
         if month > 2 { (year, month.checked_sub(3)?) } else { (year.checked_sub(1)?, month.checked_add(9)?) };
