@@ -77,6 +77,11 @@ impl Service {
         self.restarts
     }
 
+    /// Whether it was asked for its health and has not answered yet.
+    pub(crate) const fn is_asked(&self) -> bool {
+        matches!(self.state, State::Running { check: Check::Asked(_), .. })
+    }
+
     /// Changes what governs it from its next step on.
     pub(crate) const fn govern(&mut self, policy: Policy) {
         self.policy = policy;
@@ -189,8 +194,13 @@ impl Service {
                 self.backoff.forget();
                 self.end(pid, born, Why::Ordered, now, act);
             }
+            // Its files are written anew: they may have to say something else now.
+            State::Preparing { .. } => {
+                self.want = Want::Up;
+                self.backoff.forget();
+                self.begin(now, act);
+            }
             State::Stopped
-            | State::Preparing { .. }
             | State::Spawning
             | State::Stopping { .. }
             | State::Sweeping { .. }

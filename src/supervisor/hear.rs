@@ -1,15 +1,25 @@
 //! What services say on their channels, and what the scribe says. What follows is decided in `life`.
 
+use std::time::Duration;
+
 use mio::Token;
 
 use crate::channel::FromService;
 use crate::life::policy::Event;
 use crate::life::roster::Id;
+use crate::life::service::{Service, later};
 
 use super::scribes::{Purpose, Said};
 use super::talk::{Heard, Progress};
 use super::unit::Health;
 use super::{CHANNELS, CLIENTS, Supervisor};
+
+/// From a turn's bound on a channel to the next reading of it: a flood gets through at some MB a second.
+const RESUME_AFTER: Duration = Duration::from_millis(10);
+/// What a service says unasked is told to the files this often.
+const QUOTE_AFTER: Duration = Duration::from_secs(1);
+/// So much of a service's words is told.
+const QUOTE_CHARS_MAX: usize = 500;
 
 impl Supervisor {
     /// Reads a service's channel, if that is whose token it is.
@@ -28,31 +38,40 @@ impl Supervisor {
 
     /// Reads what a service says, within a turn's bound.
     fn hear_service(&mut self, id: Id, token: Token) {
-        let mut all = Vec::new();
+        let (mut messages, mut handles, mut unknown, mut garbage) = (Vec::new(), 0_u64, 0_u64, 0_u64);
         let present = self.unit_mut(id).and_then(|unit| unit.present.as_mut());
         let Some(channel) = present.and_then(|present| present.channel.as_mut()) else { return };
         channel.flush();
-        let progress = channel.read(&mut |heard| all.push(heard));
+        let progress = channel.read(&mut |heard| match heard {
+            Heard::Message(message) => messages.push(message),
+            Heard::Handle => handles = handles.saturating_add(1),
+            Heard::Unknown => unknown = unknown.saturating_add(1),
+            Heard::Garbage => garbage = garbage.saturating_add(1),
+        });
+        for _ in 0..handles {
+            channel.refuse_handle();
+        }
         match progress {
             Progress::Drained => {}
-            Progress::Unfinished => self.unfinished.push_back(token),
+            Progress::Unfinished => self.leave(token),
             // Closed is no death: the service goes on without a channel.
             Progress::Closed => self.close_channel(id),
         }
-        for heard in all {
-            match heard {
-                Heard::Message(message) => self.heed_message(id, message),
-                Heard::Unknown => self.ignore(id, None),
-                Heard::Garbage => self.ignore(id, Some("sent garbage on its channel")),
-                Heard::Handle => {
-                    self.ignore(id, None);
-                    let present = self.unit_mut(id).and_then(|unit| unit.present.as_mut());
-                    if let Some(channel) = present.and_then(|present| present.channel.as_mut()) {
-                        channel.refuse_handle();
-                    }
-                }
-            }
+        for message in messages {
+            self.heed_message(id, message);
         }
+        self.ignore(id, unknown.saturating_add(handles).saturating_add(garbage));
+        if garbage > 0 {
+            self.complain(id, "sent garbage on its channel");
+        }
+    }
+
+    /// The rest of what a channel holds is read a little later: a flood costs its sender time, and nobody else.
+    fn leave(&mut self, token: Token) {
+        if !self.unfinished.contains(&token) {
+            self.unfinished.push(token);
+        }
+        self.resume_at = self.resume_at.or_else(|| Some(later(self.now.instant, RESUME_AFTER)));
     }
 
     /// Our end of its channel is of no use any more.
@@ -62,19 +81,26 @@ impl Supervisor {
         drop(present.and_then(|present| present.channel.take()));
     }
 
-    /// A message that means nothing to us is counted; garbage is a fault of its sender, told once for each
-    /// process.
-    fn ignore(&mut self, id: Id, fault: Option<&str>) {
+    /// Messages that mean nothing to us are counted.
+    fn ignore(&mut self, id: Id, messages: u64) {
+        if let Some(unit) = self.unit_mut(id) {
+            unit.ignored_messages = unit.ignored_messages.saturating_add(messages);
+        }
+    }
+
+    /// A fault that a service told us, or showed on its channel. One that does so all the time is quoted now
+    /// and then only: the files hold other services' events, too.
+    fn complain(&mut self, id: Id, fault: &str) {
         let now = self.now;
         let Some(unit) = self.unit_mut(id) else { return };
-        unit.ignored_messages = unit.ignored_messages.saturating_add(1);
-        if let Some(fault) = fault
-            && unit.last_error.as_deref() != Some(fault)
-        {
-            ::log::warn!("{}: {fault}", unit.plan.id);
-            unit.fault(fault, now);
-            self.tell_error(id, fault);
+        let Some(present) = &mut unit.present else { return };
+        if present.quoted_by.is_some_and(|at| now.instant < at) {
+            return;
         }
+        present.quoted_by = Some(later(now.instant, QUOTE_AFTER));
+        ::log::warn!("{}: {fault}", unit.plan.id);
+        unit.fault(fault, now);
+        self.tell_error(id, fault);
     }
 
     /// A message of the channel.
@@ -89,22 +115,30 @@ impl Supervisor {
                 self.roster.on(id, Event::Ready, now.instant, &mut self.todo);
             }
             FromService::ServerError { error, .. } => {
-                let line: String =
-                    error.chars().map(|c| if c.is_control() { ' ' } else { c }).take(500).collect();
-                unit.fault(&line, now);
+                let line = quote(&error);
                 if let Some(present) = &mut unit.present {
                     present.said_why = true;
                 }
-                ::log::warn!("{}: {line}", unit.plan.id);
-                self.tell_error(id, &line);
+                unit.last_error = Some(line.as_str().into());
+                self.complain(id, &line);
             }
             FromService::HealthCheckResponse { healthy, reason, .. } => {
-                self.note_health(id, healthy, reason.as_deref());
-                self.roster.on(id, Event::Answered { healthy }, now.instant, &mut self.todo);
+                // Only a question makes an answer worth telling.
+                if self.roster.get(id).is_some_and(Service::is_asked) {
+                    self.note_health(id, healthy, reason.as_deref().map(quote).as_deref());
+                    self.roster.on(id, Event::Answered { healthy }, now.instant, &mut self.todo);
+                } else {
+                    self.ignore(id, 1);
+                }
             }
             FromService::ProcessMetrics { metrics, .. } => {
                 unit.metrics = Some(metrics);
-                unit.touch(now);
+                let Some(present) = &mut unit.present else { return };
+                // Figures that nobody asked for are shown, but not written each time.
+                if present.metered_by.is_none_or(|at| now.instant >= at) {
+                    present.metered_by = Some(later(now.instant, QUOTE_AFTER));
+                    unit.touch(now);
+                }
             }
         }
     }
@@ -157,4 +191,9 @@ impl Supervisor {
             }
         }
     }
+}
+
+/// A service's words in one line of bounded length.
+fn quote(words: &str) -> String {
+    words.chars().map(|c| if c.is_control() { ' ' } else { c }).take(QUOTE_CHARS_MAX).collect()
 }

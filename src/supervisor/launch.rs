@@ -97,6 +97,9 @@ impl Supervisor {
             was_ready: false,
             endpoint: None,
             said_why: false,
+            owes_pid: false,
+            quoted_by: None,
+            metered_by: None,
         });
         unit.metrics = None;
         unit.health = super::unit::Health::Unknown;

@@ -18,7 +18,6 @@ mod scribes;
 mod talk;
 mod unit;
 
-use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixListener;
@@ -93,12 +92,16 @@ pub(crate) struct Supervisor {
     scribe: Scribe,
     /// A reload that is on its way.
     reload: Option<Reload>,
-    /// What waits to be read further in the next turn.
-    unfinished: VecDeque<Token>,
+    /// Channels that wait to be read further.
+    unfinished: Vec<Token>,
+    /// When they are.
+    resume_at: Option<Instant>,
     /// Events of this turn, a line each.
     events: Vec<u8>,
     /// When what is gathering has to be written.
     publish_at: Option<Instant>,
+    /// Until when files wait for processes that are still to be made.
+    held_until: Option<Instant>,
     /// Whether the configuration no longer has some of the services.
     has_removed: bool,
     /// Whether what only the start or a reload needed was given back.
@@ -129,8 +132,7 @@ impl Supervisor {
         self.wait(ready)?;
         self.now = clock::now();
         self.turns = self.turns.wrapping_add(1);
-        let ready: Vec<Token> =
-            self.unfinished.drain(..).chain(ready.iter().map(mio::event::Event::token)).collect();
+        let ready = self.ready(ready);
         for token in &ready {
             self.hear_channel(*token);
         }
@@ -154,7 +156,7 @@ impl Supervisor {
 
     /// The only sleep: until something happens or the earliest deadline.
     fn wait(&mut self, ready: &mut mio::Events) -> io::Result<()> {
-        let timeout = if !self.todo.is_empty() || !self.unfinished.is_empty() {
+        let timeout = if !self.todo.is_empty() {
             Some(Duration::ZERO)
         } else {
             let next = [
@@ -163,6 +165,7 @@ impl Supervisor {
                 self.reload_deadline(),
                 self.drain_deadline(),
                 self.publish_at,
+                self.resume_at,
             ];
             next.into_iter().flatten().min().map(|at| {
                 // The poll counts whole milliseconds: rounded up, so that a deadline is never met too early.
@@ -173,6 +176,21 @@ impl Supervisor {
             Err(error) if error.kind() != io::ErrorKind::Interrupted => Err(error),
             Ok(()) | Err(_) => Ok(()),
         }
+    }
+
+    /// Who has something, each once; a channel that was left before its end waits until it is resumed.
+    fn ready(&mut self, events: &mio::Events) -> Vec<Token> {
+        let mut ready = Vec::new();
+        if self.resume_at.is_some_and(|at| self.now.instant >= at) {
+            self.resume_at = None;
+            ready = std::mem::take(&mut self.unfinished);
+        }
+        for event in events {
+            if !self.unfinished.contains(&event.token()) && !ready.contains(&event.token()) {
+                ready.push(event.token());
+            }
+        }
+        ready
     }
 
     /// Every child that has ended.
@@ -336,9 +354,7 @@ impl Supervisor {
         {
             ::log::error!("cannot hear the scribe: {}", own::reason(&error));
         }
-        for id in self.ids() {
-            self.watch(id);
-        }
+        self.tell_all();
     }
 }
 

@@ -139,13 +139,17 @@ impl Supervisor {
 
     /// Tells the services what is asked of them, and remembers who waits for it.
     fn order(&mut self, client: ClientId, request: u64, named: &Named, event: Event, goal: Goal) {
-        let ids = match self.find(&named.services) {
+        let mut ids = match self.find(&named.services) {
             Ok(ids) => ids,
             Err(error) => return self.refuse(client, request, error, EXIT_UNKNOWN),
         };
         if self.roster.is_ending() && event != Event::Stop {
             let error = "cannot start services: the supervisor is stopping".to_owned();
             return self.refuse(client, request, error, EXIT_FAILED);
+        }
+        if event != Event::Stop {
+            // What the configuration no longer has only ends.
+            ids.retain(|id| self.unit(*id).is_some_and(|unit| !unit.is_removed));
         }
         for id in &ids {
             self.roster.on(*id, event, self.now.instant, &mut self.todo);

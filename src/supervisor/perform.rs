@@ -197,12 +197,18 @@ impl Supervisor {
             if unit.output.is_some() && self.scribe.drain(id) {
                 unit.drained_by = Some(later(self.now.instant, DRAIN_WITHIN));
             }
-            let pid_file = unit.pid_file(&self.settings);
-            self.scribe.put(Kind::Remove, &pid_file, &[]);
         }
+        if had || unit.is_server() {
+            self.forget_files(id);
+        }
+    }
+
+    /// Removes what is only there for a process.
+    pub(super) fn forget_files(&mut self, id: Id) {
+        let Some(unit) = self.units.get(id.index()).and_then(Option::as_ref) else { return };
+        self.scribe.put(Kind::Remove, &unit.pid_file(&self.settings), &[]);
         if unit.is_server() {
-            let config_file = unit.config_file(&self.settings);
-            self.scribe.put(Kind::Remove, &config_file, &[]);
+            self.scribe.put(Kind::Remove, &unit.config_file(&self.settings), &[]);
         }
     }
 }

@@ -18,6 +18,11 @@ use super::{Supervisor, log};
 /// What changes on the way from one lasting state to another gathers for so long before it is written.
 const GATHER_FOR: Duration = Duration::from_millis(50);
 
+/// While one process after the other is made, files wait for so long, or until there is so much to tell.
+const HOLD_FOR: Duration = Duration::from_secs(1);
+/// See [`HOLD_FOR`].
+const HOLD_BYTES_MAX: usize = 64 * 1024;
+
 /// Events kept while the scribe takes none.
 const EVENT_BYTES_MAX: usize = 256 * 1024;
 
@@ -73,8 +78,33 @@ impl Supervisor {
                 &Event { event: "server.process.started", pid: Some(pid.0), ..Event::default() },
             );
         }
-        if let Some(path) = self.unit(id).map(|unit| unit.pid_file(&self.settings)) {
-            self.scribe.put(Kind::Replace, &path, format!("{}\n", pid.0).as_bytes());
+        self.write_pid(id, pid);
+    }
+
+    /// Its pid file.
+    fn write_pid(&mut self, id: Id, pid: Pid) {
+        let path = self.unit(id).map(|unit| unit.pid_file(&self.settings));
+        let line = format!("{}\n", pid.0);
+        let written = path.is_some_and(|path| self.scribe.put(Kind::Replace, &path, line.as_bytes()));
+        if let Some(present) = self.unit_mut(id).and_then(|unit| unit.present.as_mut()) {
+            present.owes_pid = !written;
+        }
+    }
+
+    /// A new scribe knows nothing, and what was told to the one before it may be lost: all that is true is told
+    /// again.
+    pub(super) fn tell_all(&mut self) {
+        let now = self.now;
+        for id in self.ids() {
+            self.watch(id);
+            if let Some(unit) = self.unit_mut(id) {
+                unit.dirty_since = unit.dirty_since.or(Some(now.instant));
+                if let Some(present) = &mut unit.present {
+                    present.owes_pid = true;
+                } else {
+                    self.forget_files(id);
+                }
+            }
         }
     }
 
@@ -140,11 +170,15 @@ impl Supervisor {
     /// only the last one of each service is told.
     pub(super) fn publish(&mut self) {
         self.publish_at = None;
-        // While processes are still to be made in the next turn, files can wait.
+        // While processes are still to be made in the next turn, files can wait; but not for ever.
         if !self.todo.is_empty() {
-            self.scribe.flush();
-            return;
+            let until = *self.held_until.get_or_insert_with(|| later(self.now.instant, HOLD_FOR));
+            if self.now.instant < until && self.events.len() < HOLD_BYTES_MAX {
+                self.scribe.flush();
+                return;
+            }
         }
+        self.held_until = None;
         self.publish_lines();
         for index in 0..self.units.len() {
             if !self.scribe.is_listening() {
@@ -182,7 +216,8 @@ impl Supervisor {
                 }
             }
         }
-        let lines = log::lines();
+        // While it does not listen they stay in their queue, which is bounded.
+        let lines = if self.scribe.is_listening() { log::lines() } else { String::new() };
         if !lines.is_empty() {
             let path = self.settings.log_dir.join("mcp-init.log");
             self.scribe.put(Kind::Say, &path, lines.as_bytes());
@@ -191,6 +226,11 @@ impl Supervisor {
 
     /// Tells what is true of a service.
     fn publish_one(&mut self, id: Id) {
+        let owes_pid =
+            self.unit(id).and_then(|unit| unit.present.as_ref()).is_some_and(|present| present.owes_pid);
+        if let Some(pid) = self.roster.get(id).and_then(|life| life.state().pid()).filter(|_| owes_pid) {
+            self.write_pid(id, pid);
+        }
         let Some(unit) = self.units.get_mut(id.index()).and_then(Option::as_mut) else { return };
         let Some(life) = self.roster.get(id) else { return };
         let shown = shown(&unit.plan.shown);

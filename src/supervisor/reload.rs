@@ -4,7 +4,7 @@
 use std::ffi::CString;
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -50,6 +50,8 @@ pub(crate) enum Reading {
 pub(super) struct Reload {
     /// The child.
     pid: policy::Pid,
+    /// A hold on it: its number may mean somebody else once it is reaped.
+    pidfd: Option<OwnedFd>,
     /// What it sends.
     from: File,
     /// What it sent so far.
@@ -129,7 +131,8 @@ impl Supervisor {
             .map_err(|error| error.to_string())?;
         self.register(read.as_raw_fd(), RELOAD, Interest::READABLE).map_err(text)?;
         let until = later(self.now.instant, READ_WITHIN);
-        Ok(Reload { pid: process.pid, from: read.into(), received: Vec::new(), askers: Vec::new(), until })
+        let (pid, pidfd) = (process.pid, process.pidfd);
+        Ok(Reload { pid, pidfd, from: read.into(), received: Vec::new(), askers: Vec::new(), until })
     }
 
     /// Reads what the child sent; at its end the plan is taken in.
@@ -158,7 +161,7 @@ impl Supervisor {
     /// Takes in what was read, or says why not; the old plan stays in force then.
     fn end_reload(&mut self, error: Option<&str>) {
         let Some(reload) = self.reload.take() else { return };
-        drop(signal::to_group(reload.pid, None, libc::SIGKILL));
+        drop(signal::to_group(reload.pid, reload.pidfd.as_ref().map(AsFd::as_fd), libc::SIGKILL));
         let result = match (error, serde_json::from_slice(&reload.received)) {
             (Some(error), _) => Err(error.to_owned()),
             (None, Ok(Reading::Plan(plan))) => Ok(self.take_over(*plan)),

@@ -148,6 +148,8 @@ impl Scribe {
         let ticket = self.last_ticket;
         let sent = self.send(kind, ticket, path, body, None);
         if sent {
+            // Only the last answer counts: an earlier one is about content that is no longer wanted.
+            self.tickets.retain(|_, other| *other != purpose);
             self.tickets.insert(ticket, purpose);
         }
         sent

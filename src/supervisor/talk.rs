@@ -10,6 +10,8 @@ use crate::channel::{FromService, LINE_BYTES_MAX, ToService};
 
 /// Bytes taken from one channel in one turn: a flood costs the others no more than this.
 const TURN_BYTES_MAX: usize = 64 * 1024;
+/// Lines after which no more bytes are taken: many short ones cost more than few long ones.
+const TURN_LINES_MAX: usize = 64;
 
 /// What a line was.
 #[derive(Debug)]
@@ -72,14 +74,17 @@ impl Channel {
 
     /// Reads what is there, within a turn's bound, and passes on each line.
     pub(super) fn read(&mut self, heard: &mut dyn FnMut(Heard)) -> Progress {
-        let mut taken = 0_usize;
+        let (mut taken, mut lines) = (0_usize, 0_usize);
         let mut bytes = [0; 4096];
-        while taken < TURN_BYTES_MAX {
+        while taken < TURN_BYTES_MAX && lines < TURN_LINES_MAX {
             match self.stream.read(&mut bytes) {
                 Ok(0) => return Progress::Closed,
                 Ok(count) => {
                     taken = taken.saturating_add(count);
-                    self.take(bytes.get(..count).unwrap_or_default(), heard);
+                    self.take(bytes.get(..count).unwrap_or_default(), &mut |one| {
+                        lines = lines.saturating_add(1);
+                        heard(one);
+                    });
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Progress::Drained,

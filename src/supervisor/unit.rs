@@ -47,6 +47,12 @@ pub(super) struct Present {
     pub(super) endpoint: Option<Box<str>>,
     /// Whether it said itself what is wrong: that says more than how it ended.
     pub(super) said_why: bool,
+    /// Whether its pid file does not name it yet.
+    pub(super) owes_pid: bool,
+    /// Until when no more faults are quoted that it tells or shows itself.
+    pub(super) quoted_by: Option<Instant>,
+    /// Until when its figures are not written again.
+    pub(super) metered_by: Option<Instant>,
 }
 
 /// A service.
