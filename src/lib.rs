@@ -12,6 +12,8 @@ mod scribe;
 mod supervisor;
 mod sys;
 
+pub use sys::memory;
+
 /// The program; `arguments` are without its name.
 pub fn main(arguments: &[std::ffi::OsString]) -> std::process::ExitCode {
     cli::main(arguments)

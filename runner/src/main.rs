@@ -33,7 +33,7 @@ use vitals::Vitals;
 
 /// The way in, and the one place that says how it ended.
 fn main() -> ExitCode {
-    memory::settle();
+    mcp_init::memory::settle();
     let mut channel = Channel::inherit();
     let mut server_id = Box::default();
     let Err(failure) = run(&mut channel, &mut server_id) else {
@@ -113,7 +113,9 @@ async fn build(config: &RunnerConfig, vitals: Arc<Vitals>) -> Result<Handler, Fa
     let options = CompileOptions::new(source, base_url, auth, headers).map_err(Failure::start)?;
     let document = openapi::load(source, &config.origin).await.map_err(Failure::start)?;
     let (catalogue, skipped) = Catalogue::compile(document, &options).map_err(Failure::start)?;
-    memory::trim();
+    mcp_init::memory::give_back();
+    // And once more when it serves: what only the start needed.
+    memory::give_back_soon();
     for operation in &skipped {
         say(&format!("skipped {operation}"));
     }

@@ -44,7 +44,7 @@ const SAY_LIMITS: Limits = Limits { size: 10 * 1024 * 1024, files: 3, total: 40 
 /// code.
 pub(crate) fn run(socket: OwnedFd) -> u8 {
     ignore_signals();
-    memory::share_one_heap();
+    memory::settle();
     match serve(socket) {
         Ok(()) => 0,
         Err(error) => {

@@ -156,9 +156,7 @@ impl Supervisor {
 
     /// The only sleep: until something happens or the earliest deadline.
     fn wait(&mut self, ready: &mut mio::Events) -> io::Result<()> {
-        let timeout = if !self.todo.is_empty() {
-            Some(Duration::ZERO)
-        } else {
+        let timeout = if self.todo.is_empty() {
             let next = [
                 self.roster.deadline(),
                 self.scribe.deadline(),
@@ -171,6 +169,8 @@ impl Supervisor {
                 // The poll counts whole milliseconds: rounded up, so that a deadline is never met too early.
                 at.saturating_duration_since(clock::now().instant).saturating_add(Duration::from_micros(999))
             })
+        } else {
+            Some(Duration::ZERO)
         };
         match self.poll.poll(ready, timeout) {
             Err(error) if error.kind() != io::ErrorKind::Interrupted => Err(error),

@@ -193,10 +193,8 @@ impl Supervisor {
     pub(super) fn clear_present(&mut self, id: Id) {
         let Some(unit) = self.units.get_mut(id.index()).and_then(Option::as_mut) else { return };
         let had = unit.present.take().is_some();
-        if had {
-            if unit.output.is_some() && self.scribe.drain(id) {
-                unit.drained_by = Some(later(self.now.instant, DRAIN_WITHIN));
-            }
+        if had && unit.output.is_some() && self.scribe.drain(id) {
+            unit.drained_by = Some(later(self.now.instant, DRAIN_WITHIN));
         }
         if had || unit.is_server() {
             self.forget_files(id);

@@ -1,18 +1,23 @@
-//! Memory of this process: one heap, and what is not needed any more given back. Nothing is allocated here.
+//! Memory of this process, supervisor, scribe or runner: one heap, and what is not needed any more given back.
+//! Nothing is allocated here.
 
-/// Keeps all threads in one heap: the second one would cost more than the thread itself.
-pub(crate) fn share_one_heap() {
+/// Before the first large allocation: one heap, as a second one would cost more than the thread it is for, and
+/// large blocks always on pages of their own, so that they go back to the system when they are freed.
+pub fn settle() {
     #[cfg(target_env = "gnu")]
-    // SAFETY: mallopt may be called at any time; it is given a parameter it knows.
-    unsafe {
-        libc::mallopt(libc::M_ARENA_MAX, 1);
+    {
+        const MAPPED_BYTES_MIN: libc::c_int = 128 * 1024;
+        // SAFETY: mallopt may be called at any time; it is given a parameter it knows.
+        unsafe { libc::mallopt(libc::M_ARENA_MAX, 1) };
+        // SAFETY: as above. Naming a threshold also stops glibc from raising it by itself.
+        unsafe { libc::mallopt(libc::M_MMAP_THRESHOLD, MAPPED_BYTES_MIN) };
     }
 }
 
 /// Gives back what is free in the heap, and the pages of the program that were only needed to begin: a process
 /// that stays for months need not hold the code that read its configuration. What is needed after all comes
 /// back from the page cache by itself.
-pub(crate) fn give_back() {
+pub fn give_back() {
     #[cfg(target_env = "gnu")]
     // SAFETY: malloc_trim touches free memory only, and locks the heap for it.
     unsafe {

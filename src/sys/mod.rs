@@ -9,7 +9,7 @@
 
 pub(crate) mod child;
 pub(crate) mod clock;
-pub(crate) mod memory;
+pub mod memory;
 pub(crate) mod own;
 pub(crate) mod pipe;
 pub(crate) mod proc;

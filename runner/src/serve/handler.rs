@@ -92,7 +92,7 @@ impl ServerHandler for Handler {
         // Parsed for this answer only: kept, the schemas of a large document would weigh ten times their text.
         let listed = self.0.catalogue.tools.iter().map(listed).collect();
         if self.tools() >= TOOLS_LARGE {
-            memory::trim_soon();
+            memory::give_back_soon();
         }
         self.0.vitals.count(began.elapsed(), false);
         Ok(ListToolsResult::with_all_items(listed))
