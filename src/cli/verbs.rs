@@ -84,9 +84,9 @@ pub(super) static RUN: Verb = Verb {
     text: &[
         "Reads the configuration, starts every enabled service and keeps it running. Standard error says what \
          happens. As PID 1 this is also what happens without a verb; a kernel's own arguments are ignored.",
-        "SIGTERM or SIGINT stops all services and ends the supervisor; a second one kills what is left, a third \
-         does not wait for that. SIGHUP reads the configuration again, or ends the supervisor when a terminal \
-         went away. SIGUSR1 makes the control socket anew.",
+        "SIGTERM, SIGINT or SIGQUIT stops all services and ends the supervisor; a second one kills at once what \
+         is left, a third does not wait for that. SIGHUP reads the configuration again; when standard input is \
+         a terminal, it ends the supervisor instead. SIGUSR1 makes the control socket anew.",
     ],
     options: &[switch(
         Flag::Table,
