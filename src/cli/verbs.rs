@@ -92,7 +92,7 @@ pub(super) static RUN: Verb = Verb {
         Flag::Table,
         None,
         "table",
-        "print the services once they have settled (on a terminal: always)",
+        "print the services once they have settled, or after 5s (on a terminal: always)",
     )],
     exits: &[
         (OK, "all services have ended, as was asked"),
@@ -158,7 +158,8 @@ static STATUS: Verb = Verb {
         "One line a service: state, pid, time since its start, restarts, health, CPU (percent of one core), \
          memory and the URL that a client connects to. What is not running says below why.",
         "States: starting, running, stopping, stopped, backoff (it failed and is started again soon), error \
-         (it failed and is not). Health: healthy, unhealthy, unknown (not checked yet), none (never checked).",
+         (it failed and is not). Health: healthy, unhealthy, unknown (not checked yet), none (never \
+         checked).",
         "With --json: {\"supervisor\": {...}, \"services\": [{...}]}.",
     ],
     options: &[Opt {
