@@ -31,8 +31,8 @@ BUILD      := $(CARGO) build --release --locked --bins
 
 .PHONY: build
 build: ## Build target/release/mcp-init and target/release/mcp-runner
-	$(BUILD) --package mcp-runner
-	$(STATICALLY) $(BUILD) --package mcp-init --target $(TRIPLE) --target-dir $(TARGET)/static
+	@$(BUILD) --package mcp-runner
+	@$(STATICALLY) $(BUILD) --package mcp-init --target $(TRIPLE) --target-dir $(TARGET)/static
 	@install $(STATIC)/mcp-init $(INIT)
 
 .PHONY: static

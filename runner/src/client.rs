@@ -16,6 +16,8 @@ use hyper_util::client::legacy::Client as Pool;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
+use crate::failure::words;
+
 /// What the runner calls itself; some upstreams refuse whoever has no name.
 pub(crate) const USER_AGENT: &str = concat!("mcp-runner/", env!("CARGO_PKG_VERSION"));
 /// How long an unused connection is kept.
@@ -121,7 +123,7 @@ fn failed(error: &(dyn Error + 'static)) -> ClientError {
     while let Some(source) = innermost.source() {
         innermost = source;
     }
-    ClientError::Failed(innermost.to_string())
+    ClientError::Failed(words(&innermost.to_string()).to_owned())
 }
 
 /// Opens TCP connections.

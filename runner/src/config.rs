@@ -138,7 +138,9 @@ fn read_file(file: &Path) -> Result<Map<String, Value>, Failure> {
 fn resolve(top: Map<String, Value>, flags: Flags) -> Result<RunnerConfig, Failure> {
     let file = flags.file.as_deref();
     let mut top = Keys::new("", top, flags.top, file);
+    // Of no use here; with them, a supervisor's file of a server is a runner's file as well.
     top.text("$schema")?;
+    top.text("description")?;
     let server_id = top.text("serverId")?.unwrap_or_default().into();
     let server_name = top.text("serverName")?.map(Into::into);
     let mcp = match top.take("mcpConfig") {

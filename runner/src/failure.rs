@@ -29,7 +29,28 @@ impl Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Usage(text) | Self::Start(text) => f.write_str(text),
+            Self::Usage(text) | Self::Start(text) => f.write_str(words(text)),
         }
+    }
+}
+
+/// A text without the number that the standard library puts behind the system's words: it helps nobody.
+pub(crate) fn words(text: &str) -> &str {
+    match text.rsplit_once(" (os error ") {
+        Some((words, number)) if number.trim_end_matches(')').parse::<u32>().is_ok() => words,
+        Some(_) | None => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_systems_number_is_left_out() {
+        let error = std::io::Error::from_raw_os_error(98);
+        let failure = Failure::start(format!("cannot listen on 127.0.0.1:1: {error}"));
+        assert_eq!(failure.to_string(), "cannot listen on 127.0.0.1:1: Address already in use");
+        assert_eq!(words("a (os error x)"), "a (os error x)");
     }
 }

@@ -11,11 +11,14 @@ use super::process::Kernel;
 use super::report::{self, End, Report, Service};
 use super::table;
 use crate::config::nearest;
-use crate::control::client::Client;
+use crate::control::client::{Client, ClientError};
 use crate::control::wire::{Order, SupervisorReport};
 
 /// Time for an answer that needs no waiting: far more than a busy machine takes.
 pub(super) const ANSWER_TIME: Duration = Duration::from_secs(10);
+
+/// How long a person who has just started everything looks at nothing.
+const SETTLE_TIME: Duration = Duration::from_secs(5);
 
 /// `status [SERVICE…]`.
 pub(super) fn answer(invocation: &Invocation, places: &Places, out: &mut Output) -> Result<u8, Failure> {
@@ -23,8 +26,13 @@ pub(super) fn answer(invocation: &Invocation, places: &Places, out: &mut Output)
     let mut client = Client::connect(&places.socket()?)?;
     let settled = invocation.has(Flag::Settled);
     if settled {
-        let id = client.ask(Order::Settled, None)?;
-        report::hear(&mut client, id)?.end.done()?;
+        let id = client.ask(Order::Settled, Some(SETTLE_TIME))?;
+        match report::hear(&mut client, id) {
+            Ok(report) => drop(report.end.done()?),
+            // Then they are shown as they are.
+            Err(ClientError::Late(_)) => client = Client::connect(&places.socket()?)?,
+            Err(error) => return Err(error.into()),
+        }
     }
     let id = client.ask(Order::Status { services: names.clone() }, Some(ANSWER_TIME))?;
     if invocation.json() {

@@ -94,15 +94,17 @@ fn spaces(out: &mut Output, count: usize) {
 /// A service's cells.
 fn cells(service: &Service) -> [String; 8] {
     let none = || "-".to_owned();
+    // What was last known of a process says nothing once it is gone.
+    let there = service.pid.is_some();
     [
         service.server_id.to_string(),
         service.status.to_string(),
         service.pid.map_or_else(none, |pid| pid.to_string()),
         service.uptime.map_or_else(none, units::duration),
         service.restart_count.to_string(),
-        if &*service.health_status == "none" { none() } else { service.health_status.to_string() },
-        service.cpu_usage.map_or_else(none, |percent| format!("{percent:.1}%")),
-        service.memory_usage.map_or_else(none, units::size),
+        if there && &*service.health_status != "none" { service.health_status.to_string() } else { none() },
+        service.cpu_usage.filter(|_| there).map_or_else(none, |percent| format!("{percent:.1}%")),
+        service.memory_usage.filter(|_| there).map_or_else(none, units::size),
     ]
 }
 
@@ -171,7 +173,7 @@ mod tests {
             ),
             service(
                 r#"{"serverId":"pets","status":"backoff","restartCount":12,"healthStatus":"unknown",
-                "lastError":"exited with code 1\u001b[2J","retryIn":3100}"#,
+                "lastError":"exited with code 1\u001b[2J","retryIn":3100,"cpuUsage":1,"memoryUsage":4096}"#,
             ),
             service(r#"{"serverId":"ticker","status":"stopped"}"#),
         ];
@@ -182,7 +184,7 @@ mod tests {
             "\
 SERVICE  STATE      PID  UPTIME  RESTARTS  HEALTH    CPU  MEMORY  ENDPOINT
 github   running  40312   1d 2h         0  healthy  0.3%  9.2 MB  http://127.0.0.1:3002/mcp
-pets     backoff      -       -        12  unknown     -       -
+pets     backoff      -       -        12  -           -       -
     exited with code 1\\u{1b}[2J; next attempt in 3.1s
 ticker   stopped      -       -         0  -           -       -
 "

@@ -84,15 +84,15 @@ pub(super) static RUN: Verb = Verb {
     text: &[
         "Reads the configuration, starts every enabled service and keeps it running. Standard error says what \
          happens. As PID 1 this is also what happens without a verb; a kernel's own arguments are ignored.",
-        "SIGTERM or SIGINT stops all services and ends the supervisor; a second one kills what is left, a third \
-         does not wait for that. SIGHUP reads the configuration again, or ends the supervisor when a terminal \
-         went away. SIGUSR1 makes the control socket anew.",
+        "SIGTERM, SIGINT or SIGQUIT stops all services and ends the supervisor; a second one kills at once what \
+         is left, a third does not wait for that. SIGHUP reads the configuration again; when standard input is \
+         a terminal, it ends the supervisor instead. SIGUSR1 makes the control socket anew.",
     ],
     options: &[switch(
         Flag::Table,
         None,
         "table",
-        "print the services once they have settled (on a terminal: always)",
+        "print the services once they have settled, or after 5s (on a terminal: always)",
     )],
     exits: &[
         (OK, "all services have ended, as was asked"),
@@ -158,7 +158,8 @@ static STATUS: Verb = Verb {
         "One line a service: state, pid, time since its start, restarts, health, CPU (percent of one core), \
          memory and the URL that a client connects to. What is not running says below why.",
         "States: starting, running, stopping, stopped, backoff (it failed and is started again soon), error \
-         (it failed and is not). Health: healthy, unhealthy, unknown (not checked yet), none (never checked).",
+         (it failed and is not). Health: healthy, unhealthy, unknown (not checked yet), none (never \
+         checked).",
         "With --json: {\"supervisor\": {...}, \"services\": [{...}]}.",
     ],
     options: &[Opt {

@@ -133,6 +133,7 @@ impl<'a> Reader<'a> {
     /// A fault at the next byte.
     fn fault(&self, problem: &'static str) -> Fault {
         let problem = match self.peek() {
+            None if self.text.trim().is_empty() => "the file is empty",
             None => "the file ends in the middle of a value",
             Some(b'/' | b'#') => "JSON has no comments",
             Some(_) => problem,
@@ -345,7 +346,8 @@ mod tests {
         assert_eq!(fault("{\"a\": \"x\ny\"}").2, "a string is not closed on its line");
         assert_eq!(fault("{'a': 1}").2, "a key in double quotes is missing");
         assert_eq!(fault("{} {}").2, "there is more after the end of the value");
-        assert_eq!(fault("").2, "the file ends in the middle of a value");
+        assert_eq!(fault("[").2, "the file ends in the middle of a value");
+        assert_eq!(fault(" \n").2, "the file is empty");
         assert_eq!(fault(&"[".repeat(100_000)).2, "is nested too deep");
     }
 

@@ -236,7 +236,14 @@ fn command(item: &Item<'_>, args: Option<&Item<'_>>, problems: &mut Problems) ->
 fn program_name(item: &Item<'_>, problems: &mut Problems) -> Option<Box<str>> {
     let good = |text: &str| !text.is_empty() && !text.contains('\0');
     let text = item.matching(problems, "a program: a path, or a name", good)?;
-    if text.contains('/') { absolute(item, problems) } else { Some(text.into()) }
+    if text.contains('/') {
+        return absolute(item, problems);
+    }
+    if text.contains(' ') {
+        item.wrong(problems, "is more than a program: give it and its arguments as a list of strings");
+        return None;
+    }
+    Some(text.into())
 }
 
 /// `args`

@@ -156,7 +156,10 @@ impl Supervisor {
                     if !told {
                         unit.fault(&fault, now);
                     }
-                    ::log::warn!("{name}: {fault}");
+                    // Once is enough: what we had to end was told when that began, and it may have said why.
+                    if why == Why::Itself && !told {
+                        ::log::warn!("{name}: {fault}");
+                    }
                 }
                 self.tell_ended(id, why, restarts);
             }
