@@ -11,10 +11,12 @@ use serde::Serialize;
 
 use super::wire::{Answer, REQUEST_BYTES_MAX, Request};
 
-/// Clients at a time; a further one is turned away.
+/// Clients at a time; a further one takes the place of one that asks nothing, or is turned away.
 const CLIENTS_MAX: usize = 64;
 /// Answer bytes that may wait for a client before it gets no more to wait for.
 const UNSENT_BYTES_MAX: usize = 64 * 1024;
+/// Requests of one client that may wait for their answers.
+const OWED_MAX: usize = 64;
 
 /// A client, by the order in which it came.
 pub(crate) type ClientId = usize;
@@ -28,6 +30,12 @@ struct Client {
     received: Vec<u8>,
     /// What it has not taken yet.
     unsent: Vec<u8>,
+    /// Requests that are not answered yet.
+    owed: usize,
+    /// Whether there may be more to read.
+    unread: bool,
+    /// Whether the rest of an overlong line is being passed over.
+    skipping: bool,
     /// Whether its last bytes were read.
     at_end: bool,
 }
@@ -65,14 +73,23 @@ impl Clients {
         self.listener.as_raw_fd()
     }
 
-    /// Takes in whoever waits. Whoever is neither root nor the user we run as is told so and let go.
-    pub(crate) fn accept(&mut self, register: Register<'_>) {
-        while let Ok((stream, _)) = self.listener.accept() {
+    /// Takes in whoever waits; `false` when somebody still does, for whom there is no descriptor just now.
+    /// Whoever is neither root nor the user we run as is told so and let go.
+    pub(crate) fn accept(&mut self, register: Register<'_>) -> bool {
+        loop {
+            let stream = match self.listener.accept() {
+                Ok((stream, _)) => stream,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return error.kind() == io::ErrorKind::WouldBlock,
+            };
+            if self.connected.len() >= CLIENTS_MAX {
+                self.make_room();
+            }
             let refusal = refusal(&stream, self.connected.len());
             if stream.set_nonblocking(true).is_err() || register(self.next, stream.as_raw_fd()).is_err() {
                 continue;
             }
-            let mut client = Client { stream, received: Vec::new(), unsent: Vec::new(), at_end: false };
+            let mut client = Client::new(stream);
             if let Some((error, exit)) = refusal {
                 let answer = Answer { error: Some(error.into()), exit: Some(exit), ..Answer::default() };
                 client.unsent = line(&answer);
@@ -84,19 +101,32 @@ impl Clients {
         }
     }
 
+    /// Lets the oldest client go that asked nothing: who only holds a place must not keep others out.
+    fn make_room(&mut self) {
+        let idle = |client: &Client| client.owed == 0 && client.unsent.is_empty();
+        if let Some(id) = self.connected.iter().find(|(_, client)| idle(client)).map(|(id, _)| *id) {
+            self.connected.remove(&id);
+        }
+    }
+
     /// Reads what a client sent; `false` when it is gone.
     pub(crate) fn read(&mut self, id: ClientId) -> bool {
         let Some(client) = self.connected.get_mut(&id) else { return false };
         let mut bytes = [0; 4096];
+        client.unread = true;
         while client.received.len() <= REQUEST_BYTES_MAX {
             match client.stream.read(&mut bytes) {
                 Ok(0) => {
                     client.at_end = true;
+                    client.unread = false;
                     return true;
                 }
                 Ok(count) => client.received.extend_from_slice(bytes.get(..count).unwrap_or_default()),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return true,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    client.unread = false;
+                    return true;
+                }
                 Err(_) => {
                     self.connected.remove(&id);
                     return false;
@@ -109,18 +139,38 @@ impl Clients {
     /// The next request of a client, if one is there whole; `Err` holds what is wrong with the line.
     pub(crate) fn request(&mut self, id: ClientId) -> Option<Result<Request, String>> {
         let client = self.connected.get_mut(&id)?;
-        let Some(end) = client.received.iter().position(|byte| *byte == b'\n') else {
-            let too_long = client.received.len() > REQUEST_BYTES_MAX;
-            if too_long {
+        let line = loop {
+            let Some(end) = client.received.iter().position(|byte| *byte == b'\n') else {
+                let too_long = client.received.len() > REQUEST_BYTES_MAX;
+                if too_long || client.skipping || client.at_end {
+                    client.received = Vec::new();
+                }
+                if !too_long || std::mem::replace(&mut client.skipping, true) {
+                    return None;
+                }
+                client.owed = client.owed.saturating_add(1);
+                return Some(Err("cannot read request: the line is too long".to_owned()));
+            };
+            let line: Vec<u8> = client.received.drain(..=end).collect();
+            if client.received.is_empty() {
                 client.received = Vec::new();
             }
-            return too_long.then(|| Err("cannot read request: the line is too long".to_owned()));
+            if !std::mem::take(&mut client.skipping) {
+                break line;
+            }
         };
-        let line: Vec<u8> = client.received.drain(..=end).collect();
-        if client.received.is_empty() {
-            client.received = Vec::new();
-        }
+        client.owed = client.owed.saturating_add(1);
         Some(serde_json::from_slice(&line).map_err(|error| format!("cannot read request: {error}")))
+    }
+
+    /// Whether a client may ask for more: it has room for the answer, and not too many are still to come.
+    pub(crate) fn may_ask(&self, id: ClientId) -> bool {
+        self.has_room(id) && self.connected.get(&id).is_some_and(|client| client.owed < OWED_MAX)
+    }
+
+    /// Whether it may have sent more than was read.
+    pub(crate) fn is_unread(&self, id: ClientId) -> bool {
+        self.connected.get(&id).is_some_and(|client| client.unread)
     }
 
     /// Whether a client can be given more to wait for.
@@ -137,6 +187,9 @@ impl Clients {
     pub(crate) fn answer(&mut self, id: ClientId, answer: &Answer<'_>) {
         if let Some(client) = self.connected.get_mut(&id) {
             client.unsent.extend_from_slice(&line(answer));
+            if answer.done.is_some() || answer.error.is_some() {
+                client.owed = client.owed.saturating_sub(1);
+            }
         }
     }
 
@@ -157,6 +210,19 @@ impl Clients {
 }
 
 impl Client {
+    /// It has said nothing yet.
+    const fn new(stream: UnixStream) -> Self {
+        Self {
+            stream,
+            received: Vec::new(),
+            unsent: Vec::new(),
+            owed: 0,
+            unread: false,
+            skipping: false,
+            at_end: false,
+        }
+    }
+
     /// Sends what it takes now; `false` when it is gone.
     fn flush(&mut self) -> bool {
         while !self.unsent.is_empty() {

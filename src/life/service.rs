@@ -67,7 +67,6 @@ impl Service {
     }
 
     /// What somebody asked for.
-    #[cfg(test)]
     pub(crate) const fn want(&self) -> Want {
         self.want
     }

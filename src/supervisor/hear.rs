@@ -66,8 +66,8 @@ impl Supervisor {
         }
     }
 
-    /// The rest of what a channel holds is read a little later: a flood costs its sender time, and nobody else.
-    fn leave(&mut self, token: Token) {
+    /// The rest of what a source holds is read a little later: a flood costs its sender time, and nobody else.
+    pub(super) fn leave(&mut self, token: Token) {
         if !self.unfinished.contains(&token) {
             self.unfinished.push(token);
         }

@@ -92,7 +92,7 @@ pub(crate) struct Supervisor {
     scribe: Scribe,
     /// A reload that is on its way.
     reload: Option<Reload>,
-    /// Channels that wait to be read further.
+    /// Sources that wait to be read further.
     unfinished: Vec<Token>,
     /// When they are.
     resume_at: Option<Instant>,
@@ -178,7 +178,7 @@ impl Supervisor {
         }
     }
 
-    /// Who has something, each once; a channel that was left before its end waits until it is resumed.
+    /// Who has something, each once; a source that was left before its end waits until it is resumed.
     fn ready(&mut self, events: &mio::Events) -> Vec<Token> {
         let mut ready = Vec::new();
         if self.resume_at.is_some_and(|at| self.now.instant >= at) {

@@ -12,7 +12,7 @@ use crate::life::policy::Event;
 use crate::life::roster::Id;
 
 use super::unit::millis;
-use super::{CLIENTS, Supervisor, records};
+use super::{CLIENTS, LISTENER, Supervisor, records};
 
 /// `EX_USAGE`.
 const EXIT_USAGE: u8 = 64;
@@ -83,7 +83,7 @@ impl Supervisor {
     /// Takes in whoever wants to connect.
     pub(super) fn accept(&mut self) {
         let registry = self.poll.registry();
-        self.clients.accept(&mut |client, fd| {
+        let all = self.clients.accept(&mut |client, fd| {
             let token = Token(CLIENTS.saturating_add(client));
             registry.register(
                 &mut mio::unix::SourceFd(&fd),
@@ -91,6 +91,9 @@ impl Supervisor {
                 Interest::READABLE.add(Interest::WRITABLE),
             )
         });
+        if !all {
+            self.leave(LISTENER);
+        }
     }
 
     /// A client sent something, or can take more.
@@ -103,9 +106,14 @@ impl Supervisor {
 
     /// Takes the requests of a client that are there whole.
     fn take_requests(&mut self, client: ClientId) {
-        while !self.orders.is_reporting(client) && self.clients.has_room(client) {
+        while !self.orders.is_reporting(client) && self.clients.may_ask(client) {
             match self.clients.request(client) {
-                None => break,
+                None => {
+                    if self.clients.is_unread(client) {
+                        self.leave(Token(CLIENTS.saturating_add(client)));
+                    }
+                    break;
+                }
                 Some(Ok(request)) => self.obey(client, request),
                 Some(Err(error)) => self.refuse(client, 0, error, EXIT_USAGE),
             }

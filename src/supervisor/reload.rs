@@ -19,6 +19,7 @@ use crate::control::server::ClientId;
 use crate::life::policy;
 use crate::life::roster::Id;
 use crate::life::service::later;
+use crate::life::state::Want;
 use crate::scribe::wire::Kind;
 use crate::sys::clock::Now;
 use crate::sys::spawn::Launch;
@@ -230,14 +231,16 @@ impl Supervisor {
     /// Gives a service its new plan; one that is up is started again with it.
     fn change(&mut self, id: Id, plan: Service, now: Now) {
         let Some(unit) = self.unit_mut(id) else { return };
-        let enabled = (unit.plan.enabled, plan.enabled);
+        // One that was removed and is on its way out is as good as new.
+        let enabled = (unit.plan.enabled && !unit.is_removed, plan.enabled);
         unit.plan = plan;
         unit.is_removed = false;
         unit.touch(now);
         let policy = unit.policy();
         self.roster.govern(id, policy);
         self.watch(id);
-        let is_up = self.roster.get(id).is_some_and(|life| !life.state().is_at_rest());
+        // One that somebody stopped stays down, also when its end is not complete yet.
+        let is_up = self.roster.get(id).is_some_and(|life| life.want() == Want::Up);
         let event = match (enabled, is_up) {
             ((_, false), true) => policy::Event::Stop,
             ((_, true), true) => policy::Event::Restart,
