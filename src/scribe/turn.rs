@@ -59,8 +59,7 @@ pub(crate) fn run(socket: OwnedFd) -> u8 {
 /// The same, without a word about signals.
 pub(super) fn serve(socket: OwnedFd) -> io::Result<()> {
     let mut scribe = Scribe::new(socket)?;
-    // What only the beginning of a program needs is given back, too.
-    scribe.scratch.spend(usize::MAX);
+    scribe.scratch.spend(usize::MAX); // what only the start needs is given back, too
     let mut events = Events::with_capacity(EVENTS_MAX);
     let mut now = read_clock();
     while !scribe.inbox.has_ended() {
