@@ -90,7 +90,8 @@ install: build ## Install programs, examples, schema and man page: make install 
 	$(INIT) help --man >$(TARGET)/mcp-init.8
 	install -m 644 $(TARGET)/mcp-init.8 '$(DESTDIR)$(PREFIX)/share/man/man8'
 	install -m 644 README.md CHANGELOG.md LICENSE '$(DESTDIR)$(PREFIX)/share/doc/mcp-init'
-	for file in $$(cd etc && find . -type f); do \
+	@# Not mcp-init.json: it keeps everything inside the checkout.
+	for file in $$(cd etc && find . -type f ! -name mcp-init.json); do \
 		install -D -m 644 "etc/$$file" "$(DESTDIR)$(PREFIX)/share/mcp-init/$$file" || exit; done
 
 .PHONY: clean

@@ -95,7 +95,7 @@ fn spaces(out: &mut Output, count: usize) {
 fn cells(service: &Service) -> [String; 8] {
     let none = || "-".to_owned();
     // What was last known of a process says nothing once it is gone.
-    let there = service.pid.is_some();
+    let there = !matches!(&*service.status, "stopped" | "backoff" | "error");
     [
         service.server_id.to_string(),
         service.status.to_string(),

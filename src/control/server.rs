@@ -17,6 +17,8 @@ const CLIENTS_MAX: usize = 64;
 const UNSENT_BYTES_MAX: usize = 64 * 1024;
 /// Requests of one client that may wait for their answers.
 const OWED_MAX: usize = 64;
+/// Descriptors kept for clients.
+const SPARE: usize = 2;
 
 /// A client, by the order in which it came.
 pub(crate) type ClientId = usize;
@@ -49,6 +51,8 @@ pub(crate) struct Clients {
     connected: BTreeMap<ClientId, Client>,
     /// The next one's id.
     next: ClientId,
+    /// Descriptors kept for clients: with all others taken by services, somebody must be able to stop some.
+    spare: Vec<UnixListener>,
 }
 
 /// What a client is registered with.
@@ -58,13 +62,17 @@ impl Clients {
     /// Clients of a socket that listens already.
     pub(crate) fn new(listener: UnixListener) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
-        Ok(Self { listener, connected: BTreeMap::new(), next: 0 })
+        let mut clients = Self { listener, connected: BTreeMap::new(), next: 0, spare: Vec::new() };
+        clients.refill();
+        Ok(clients)
     }
 
     /// From now on they come from another socket.
     pub(crate) fn listen(&mut self, listener: UnixListener) -> io::Result<()> {
         listener.set_nonblocking(true)?;
+        self.spare.clear();
         self.listener = listener;
+        self.refill();
         Ok(())
     }
 
@@ -80,7 +88,9 @@ impl Clients {
             let stream = match self.listener.accept() {
                 Ok((stream, _)) => stream,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => return error.kind() == io::ErrorKind::WouldBlock,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return true,
+                Err(_) if self.spare.pop().is_some() => continue,
+                Err(_) => return false,
             };
             if self.connected.len() >= CLIENTS_MAX {
                 self.make_room();
@@ -98,6 +108,21 @@ impl Clients {
             }
             self.connected.insert(self.next, client);
             self.next = self.next.wrapping_add(1);
+        }
+    }
+
+    /// Lets a client go.
+    fn dismiss(&mut self, id: ClientId) {
+        self.connected.remove(&id);
+        self.refill();
+    }
+
+    /// Keeps descriptors for clients to come, as far as there are any.
+    fn refill(&mut self) {
+        while self.spare.len() < SPARE
+            && let Ok(spare) = self.listener.try_clone()
+        {
+            self.spare.push(spare);
         }
     }
 
@@ -128,7 +153,7 @@ impl Clients {
                     return true;
                 }
                 Err(_) => {
-                    self.connected.remove(&id);
+                    self.dismiss(id);
                     return false;
                 }
             }
@@ -199,7 +224,7 @@ impl Clients {
         let Some(client) = self.connected.get_mut(&id) else { return };
         let alive = client.flush();
         if !alive || (client.at_end && client.unsent.is_empty() && client.received.is_empty() && !busy) {
-            self.connected.remove(&id);
+            self.dismiss(id);
         }
     }
 

@@ -20,8 +20,8 @@ use super::log_file::{Limits, LogFile};
 use super::output::{More, Output, Scratch};
 use super::wire::{self, Decoded, Frame, Kind};
 use crate::config::plan::{Log, LogMode};
-use crate::sys::memory;
 use crate::sys::scribe_io::{Stderr, ignore_signals, never_wait, wait_writable};
+use crate::sys::{memory, own};
 
 /// The supervisor's socket.
 const SOCKET: Token = Token(0);
@@ -45,6 +45,8 @@ const SAY_LIMITS: Limits = Limits { size: 10 * 1024 * 1024, files: 3, total: 40 
 pub(crate) fn run(socket: OwnedFd) -> u8 {
     ignore_signals();
     memory::settle();
+    // Two for each service; where that is not allowed the limit stays as it is.
+    let _before = own::raise_descriptors();
     match serve(socket) {
         Ok(()) => 0,
         Err(error) => {

@@ -71,11 +71,12 @@ pub(crate) fn run(options: RunOptions) -> Result<u8, BootError> {
         exit: EXIT_CONFIG,
     })?;
     log::begin(plan.settings.log_level);
+    // From here on nothing is said on a stderr that may be full: whoever waits there can never be told to end.
+    log::queue(true);
     let locks = claim(&plan.settings)?;
     leftovers::end(&plan.settings.state_dir);
     let table = options.table;
     let mut supervisor = begin(plan, options)?;
-    log::queue(true);
     if table {
         supervisor.print_table();
     }

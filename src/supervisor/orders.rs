@@ -241,6 +241,7 @@ impl Supervisor {
         if waiting.goal == Goal::Settled {
             // What the log says of the way there stands above the table that follows.
             self.publish_lines();
+            self.scribe.flush();
         }
         match failed.first().and_then(|id| self.unit(*id)) {
             None => self.answer_done(waiting.client, waiting.request, "done"),

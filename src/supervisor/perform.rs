@@ -144,9 +144,8 @@ impl Supervisor {
                 Why::Unhealthy => self.fault(id, "failed its health checks"),
             },
             Note::Killed => {
-                let after = duration_text(millis(unit.plan.stop.timeout));
                 let asked = signal::name(unit.plan.stop.signal);
-                self.fault(id, &format!("did not end within {after} of {asked}: killed"));
+                self.fault(id, &format!("did not end by {asked}: killed"));
             }
             Note::Unkillable => self.fault(id, "does not end by SIGKILL: stuck in the kernel"),
             Note::Ended { exit, why, lived } => {

@@ -76,7 +76,10 @@ impl Supervisor {
         }
         let until = later(clock::now().instant, FINISH_WITHIN);
         let mut asked = false;
-        while clock::now().instant < until && self.scribe.pid().is_some() {
+        let mut is_written = false;
+        while clock::now().instant < until && (!is_written || (own::is_first() && signal::is_anybody_left()))
+        {
+            is_written |= self.scribe.pid().is_none();
             self.publish();
             if !asked && self.scribe.is_up_to_date() {
                 asked = self.scribe.ask(Kind::Finish, Path::new(""), &[], Purpose::Finish);
@@ -85,12 +88,10 @@ impl Supervisor {
             self.nap(Duration::from_millis(50));
             let said = self.scribe.hear();
             if said.iter().any(|said| matches!(said, Said::Done(Purpose::Finish, _))) {
-                break;
+                is_written = true;
             }
             while let Some((pid, _)) = reap::next() {
-                if self.scribe.pid() == Some(pid) {
-                    return;
-                }
+                is_written |= self.scribe.pid() == Some(pid);
             }
         }
         if own::is_first() {

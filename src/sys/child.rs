@@ -42,6 +42,14 @@ impl Stage {
 /// Where the child finds its fourth descriptor, if it gets one.
 pub(crate) const EXTRA_FD: RawFd = 3;
 
+/// The kernel's `struct sigaction`, which is no longer than this and begins with the handler; all zero is the
+/// default. The library's own call is of no use: it hides the two signals that it keeps for itself, and whoever
+/// started us may have left them ignored.
+pub(super) type Action = [usize; 8];
+
+/// The kernel's size of a set of signals.
+pub(super) const SET_BYTES: usize = 8;
+
 /// Everything the child needs, made ready by the parent; pointers are null-ended arrays of C strings.
 pub(super) struct Call {
     /// Paths to try in order.
@@ -102,8 +110,12 @@ fn prepare(call: &Call) -> Result<(), (Stage, c_int)> {
 /// Default dispositions first, then the empty mask: a signal that waits must not run a handler of ours.
 fn reset_signals(numbers: &[c_int]) -> Result<(), (Stage, c_int)> {
     for number in numbers {
-        // SAFETY: a signal's number and a constant.
-        if unsafe { libc::signal(*number, libc::SIG_DFL) } == libc::SIG_ERR {
+        let default: Action = [libc::SIG_DFL; 8];
+        let old = std::ptr::null_mut::<Action>();
+        // SAFETY: a valid action of the kernel's own form; the old one is not asked for.
+        let set =
+            unsafe { libc::syscall(libc::SYS_rt_sigaction, *number, &raw const default, old, SET_BYTES) };
+        if set == -1 {
             return Err((Stage::Signals, errno()));
         }
     }

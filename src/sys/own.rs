@@ -10,6 +10,8 @@ use nix::fcntl::{OFlag, open};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::stat::Mode;
 
+use super::child::{Action, SET_BYTES};
+
 /// Makes sure that 0, 1 and 2 are open, so that no descriptor of ours gets one of these numbers, and closes
 /// what whoever started us left open beyond them.
 pub(crate) fn tidy_descriptors() {
@@ -67,12 +69,11 @@ pub(crate) fn to_reset() -> &'static [c_int] {
     NUMBERS.get_or_init(|| {
         (1..=libc::SIGRTMAX())
             .filter(|number| {
-                let mut action = std::mem::MaybeUninit::<libc::sigaction>::zeroed();
+                let mut action: Action = [libc::SIG_DFL; 8];
+                let (none, place) = (std::ptr::null::<Action>(), &raw mut action);
                 // SAFETY: only asks; a valid place for the answer.
-                let asked = unsafe { libc::sigaction(*number, std::ptr::null(), action.as_mut_ptr()) };
-                // SAFETY: zeroed is a valid value of this struct, and the call filled it.
-                let action = unsafe { action.assume_init() };
-                asked == 0 && action.sa_sigaction != libc::SIG_DFL
+                let asked = unsafe { libc::syscall(libc::SYS_rt_sigaction, *number, none, place, SET_BYTES) };
+                asked == 0 && action.first() != Some(&libc::SIG_DFL)
             })
             .collect()
     })

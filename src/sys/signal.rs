@@ -126,6 +126,11 @@ pub(crate) fn ends_by(pidfd: BorrowedFd<'_>, within: Duration) -> bool {
     poll(&mut [PollFd::new(pidfd, PollFlags::POLLIN)], timeout).is_ok_and(|ready| ready > 0)
 }
 
+/// Whether there is any process but this one: for PID 1 to know when it is alone.
+pub(crate) fn is_anybody_left() -> bool {
+    kill(-1, 0).is_ok()
+}
+
 /// `pidfd_send_signal`.
 fn by_pidfd(pidfd: BorrowedFd<'_>, signal: i32, flags: u32) -> Result<(), Errno> {
     let no_info = std::ptr::null::<libc::siginfo_t>();
