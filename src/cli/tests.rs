@@ -89,7 +89,7 @@ impl Drop for Stage {
 
 fn service(id: &str, status: &str, health: &str) -> Value {
     json!({ "service": {
-        "id": "u", "serverId": id, "pid": null, "startTime": null, "startTicks": null, "status": status,
+        "id": "u", "serverId": id, "pid": (status == "running").then_some(1234), "startTime": null, "startTicks": null, "status": status,
         "restartCount": 1, "lastError": null, "memoryUsage": 1_048_576, "cpuUsage": 1.5, "configFilePath": null,
         "workingDirectory": "/", "processConfig": {}, "lastHealthCheck": null, "enabled": id != "off",
         "healthStatus": health, "createdAt": "t", "updatedAt": "t", "uptime": 5000,
@@ -134,7 +134,7 @@ fn status_says_how_it_is_and_the_code_says_it_too() {
     assert_eq!(code, 0);
     assert!(
         text.contains(
-            "pets     running    -    5.0s         1  healthy  1.5%  1.0 MB  http://127.0.0.1:3001/mcp\n"
+            "pets     running  1234    5.0s         1  healthy  1.5%  1.0 MB  http://127.0.0.1:3001/mcp\n"
         ),
         "{text}"
     );
@@ -173,7 +173,10 @@ fn settled_waits_and_then_tells_how_to_connect() {
 #[test]
 fn orders_are_asked_once_and_shown_as_they_ended() {
     let stage = Stage::with("orders", obliging);
-    assert_eq!(stage.types("restart pets"), (0, "pets: running, http://127.0.0.1:3001/mcp\n".to_owned()));
+    assert_eq!(
+        stage.types("restart pets"),
+        (0, "pets: running, pid 1234, http://127.0.0.1:3001/mcp\n".to_owned())
+    );
     let order = json!({ "id": 1, "verb": "restart", "services": ["pets"], "wait": true });
     assert_eq!(stage.heard(), order);
     assert_eq!(stage.heard()["verb"], "status");
