@@ -22,6 +22,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod abuse;
 mod channel;
 mod crash;
 mod files;
