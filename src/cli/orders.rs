@@ -6,9 +6,9 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::arguments::Invocation;
-use super::failure::{FAILED, Failure, OK};
+use super::failure::{CONFIGURATION, FAILED, Failure, OK};
 use super::options::Flag;
-use super::output::Output;
+use super::output::{Output, say};
 use super::places::Places;
 use super::report::{self, Service};
 use super::status::{ANSWER_TIME, ended};
@@ -131,7 +131,15 @@ pub(super) fn reload(invocation: &Invocation, places: &Places, out: &mut Output)
     let mut client = Client::connect(&places.socket()?)?;
     let id = client.ask(Order::Reload, time(invocation)?)?;
     let end = report::hear(&mut client, id)?.end;
-    let done = end.done()?;
+    let done = match end.done() {
+        // What `check` would say, and then what that means.
+        Err(problems) if problems.code == CONFIGURATION => {
+            say(&format!("{problems}\n"));
+            let text = "cannot reload: the configuration has a problem; nothing has changed";
+            return Err(Failure::new(CONFIGURATION, text));
+        }
+        done => done?,
+    };
     if invocation.json() {
         out.json(&json!({ "done": done }))?;
     } else {

@@ -247,7 +247,7 @@ static RELOAD: Verb = Verb {
     summary: "read the configuration again",
     text: &[
         "New services are started, removed ones stopped, changed ones restarted; what did not change is not \
-         touched. If the configuration has a problem, nothing changes and the exit code says so.",
+         touched. If the configuration has a problem, it is told as check tells it, and nothing changes.",
     ],
     options: &[valued(Flag::Timeout, None, "timeout", "TIME", "wait no longer than this (30s, 2m)")],
     exits: &[],

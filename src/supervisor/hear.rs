@@ -167,7 +167,7 @@ impl Supervisor {
                 }
                 self.roster.on(id, Event::Prepared { ok: errno == 0 }, now.instant, &mut self.todo);
             }
-            Said::Done(Purpose::Finish, _) => {}
+            Said::Done(Purpose::Tell | Purpose::Finish, _) => {}
             Said::Drained(id) => {
                 if let Some(unit) = self.unit_mut(id) {
                     unit.drained_by = None;

@@ -1,6 +1,7 @@
 //! What clients asked for: taken, and answered once it is done. Who they are and how bytes reach them is the
 //! matter of `control`.
 
+use std::path::Path;
 use std::time::Instant;
 
 use mio::{Interest, Token};
@@ -10,7 +11,9 @@ use crate::control::server::ClientId;
 use crate::control::wire::{Answer, Named, Order, Request, SupervisorReport};
 use crate::life::policy::Event;
 use crate::life::roster::Id;
+use crate::scribe::wire::Kind;
 
+use super::scribes::Purpose;
 use super::unit::millis;
 use super::{CLIENTS, LISTENER, Supervisor, records};
 
@@ -30,6 +33,8 @@ enum Goal {
     Down,
     /// Nothing is on its way.
     Settled,
+    /// And the log has told it.
+    Told,
     /// Nothing: the answer is not awaited.
     Nothing,
 }
@@ -210,7 +215,7 @@ impl Supervisor {
     /// Answers what can be answered now, and sends what clients take.
     pub(super) fn answer_orders(&mut self) {
         let mut waiting = std::mem::take(&mut self.orders.waiting);
-        waiting.retain(|one| self.clients.is_there(one.client) && !self.settle(one));
+        waiting.retain_mut(|one| self.clients.is_there(one.client) && !self.settle(one));
         self.orders.waiting.append(&mut waiting);
         let mut reporting = std::mem::take(&mut self.orders.reporting);
         reporting.retain_mut(|one| self.clients.is_there(one.client) && !self.report_more(one));
@@ -223,12 +228,20 @@ impl Supervisor {
     }
 
     /// Answers an order if what it waits for has come; whether it has.
-    fn settle(&mut self, waiting: &Waiting) -> bool {
+    fn settle(&mut self, waiting: &mut Waiting) -> bool {
+        if waiting.goal == Goal::Settled && self.roster.is_settled() && self.todo.is_empty() {
+            // What the log says of the way there stands above the table that follows.
+            self.publish_lines();
+            self.scribe.ask(Kind::Drain, Path::new(""), &[], Purpose::Tell);
+            self.scribe.flush();
+            waiting.goal = Goal::Told;
+        }
         let lives =
             || waiting.ids.iter().filter_map(|id| self.roster.get(*id).map(|life| (*id, life.state())));
         let (done, failed): (bool, Vec<Id>) = match waiting.goal {
             Goal::Nothing => (true, Vec::new()),
-            Goal::Settled => (self.roster.is_settled() && self.todo.is_empty(), Vec::new()),
+            Goal::Settled => (false, Vec::new()),
+            Goal::Told => (!self.scribe.owes(Purpose::Tell), Vec::new()),
             Goal::Down => (lives().all(|(id, state)| state.is_at_rest() && self.is_drained(id)), Vec::new()),
             Goal::Up => {
                 let down = lives().filter(|(_, state)| state.pid().is_none()).map(|(id, _)| id).collect();
@@ -237,11 +250,6 @@ impl Supervisor {
         };
         if !done {
             return false;
-        }
-        if waiting.goal == Goal::Settled {
-            // What the log says of the way there stands above the table that follows.
-            self.publish_lines();
-            self.scribe.flush();
         }
         match failed.first().and_then(|id| self.unit(*id)) {
             None => self.answer_done(waiting.client, waiting.request, "done"),

@@ -179,7 +179,12 @@ impl Supervisor {
         }
         match result {
             Ok(summary) => ::log::info!("configuration read again: {summary}"),
-            Err(error) => ::log::error!("{error}; the old configuration stays in force"),
+            Err(error) => {
+                for line in error.lines() {
+                    ::log::error!("{line}");
+                }
+                ::log::error!("cannot reload: the configuration has a problem; nothing has changed");
+            }
         }
     }
 

@@ -31,6 +31,8 @@ const FIRST_TICKET: u32 = 1 << 31;
 pub(super) enum Purpose {
     /// The files of this service, that it needs to start.
     Prepare(Id),
+    /// The log, up to now.
+    Tell,
     /// The end.
     Finish,
 }
@@ -175,6 +177,11 @@ impl Scribe {
     fn send(&mut self, kind: Kind, ticket: u32, path: &Path, body: &[u8], fd: Option<OwnedFd>) -> bool {
         let frame = Frame { kind, ticket, path: path.as_os_str().as_bytes(), body };
         self.link.as_mut().is_some_and(|link| link.send(frame, fd))
+    }
+
+    /// Whether an answer for this is still to come.
+    pub(super) fn owes(&self, purpose: Purpose) -> bool {
+        self.tickets.values().any(|one| *one == purpose)
     }
 
     /// Whether it takes what is said to it, so that it is worth to say more.
