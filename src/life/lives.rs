@@ -139,7 +139,12 @@ fn note_holds(service: &Service, world: &mut World, note: Note) {
         }
         Note::Stopped => assert_eq!(service.want(), Want::Down, "stopped while it is wanted up"),
         Note::NoAnswer | Note::Stopping(_) | Note::Ended { .. } => world.asked_health = false,
-        Note::Started(_) | Note::Ready | Note::Killed | Note::Unkillable | Note::Retry { .. } => {}
+        Note::Started(_)
+        | Note::Ready
+        | Note::Killed
+        | Note::Unkillable
+        | Note::Retry { .. }
+        | Note::NotPrepared => {}
     }
 }
 

@@ -206,4 +206,6 @@ pub(crate) enum Note {
     GaveUp,
     /// A question for its health was not answered in time.
     NoAnswer,
+    /// Its files were not written in time.
+    NotPrepared,
 }

@@ -108,6 +108,7 @@ impl Service {
             State::Stopped | State::Spawning | State::Failed => {}
             State::Preparing { by } => {
                 if now >= by {
+                    act(Action::Note(Note::NotPrepared));
                     self.retry_later(now, act);
                 }
             }

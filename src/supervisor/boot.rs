@@ -120,8 +120,8 @@ fn lock(path: &Path, sign: bool) -> Result<Flock<File>, BootError> {
     match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
         Ok(mut lock) => {
             if sign {
-                let written = lock.set_len(0).and_then(|()| writeln!(lock, "{}", std::process::id()));
-                written.map_err(|error| BootError::system(&format!("write {object}"), &error))?;
+                // Only a hint for whoever comes second: a full disk does not make the lock any weaker.
+                drop(lock.set_len(0).and_then(|()| writeln!(lock, "{}", std::process::id())));
             }
             Ok(lock)
         }

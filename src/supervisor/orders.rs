@@ -204,7 +204,10 @@ impl Supervisor {
             version: env!("CARGO_PKG_VERSION").into(),
             uptime: millis(self.now.instant.saturating_duration_since(self.born)),
             scribe_pid: self.scribe.pid().map(|pid| pid.0),
-            degraded: self.degraded.clone(),
+            degraded: self.degraded.clone().or_else(|| {
+                let is_down = self.scribe.pid().is_none();
+                is_down.then(|| "running from memory: the scribe is down".into())
+            }),
             reaped: self.reaped,
             orphans: self.orphans,
             turns: self.turns,

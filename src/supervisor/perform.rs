@@ -178,6 +178,9 @@ impl Supervisor {
                 self.tell_error(id, &format!("given up after {restarts} restarts: {last}"));
             }
             Note::NoAnswer => self.note_health(id, false, Some("no answer in time")),
+            Note::NotPrepared => {
+                self.fault(id, "cannot write its configuration: the scribe does not answer in time");
+            }
         }
     }
 
