@@ -54,7 +54,7 @@ const SCRIBE: Token = Token(2);
 /// The helper that reads the configuration said something.
 const RELOAD: Token = Token(3);
 /// The first client's; the others follow.
-const CLIENTS: usize = 1 << 32;
+const CLIENTS: usize = 1 << 20;
 /// The first service's channel; the others follow.
 const CHANNELS: usize = 1 << 16;
 
@@ -150,6 +150,7 @@ impl Supervisor {
         self.answer_orders();
         self.publish();
         self.attend_scribe();
+        self.scribe.look_after(self.now.instant);
         self.slim();
         Ok(!self.roster.is_over(self.now.instant))
     }
@@ -342,7 +343,7 @@ impl Supervisor {
 
     /// Starts the scribe when it is due, and tells it all it has to know.
     fn renew_scribe(&mut self) {
-        if self.scribe.deadline().is_none_or(|at| self.now.instant < at) {
+        if !self.scribe.is_due(self.now.instant) {
             return;
         }
         if let Err(error) = self.scribe.start(&mut self.spawner, self.now.instant) {

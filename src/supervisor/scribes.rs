@@ -14,8 +14,8 @@ use crate::life::roster::Id;
 use crate::life::service::later;
 use crate::scribe::link::Link;
 use crate::scribe::wire::{Frame, Kind};
-use crate::sys::pipe;
 use crate::sys::spawn::{Launch, Spawner};
+use crate::sys::{pipe, signal};
 
 /// From the death of a scribe to the next one, when it did not live long.
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
@@ -25,6 +25,9 @@ const BACKLOG_BYTES: usize = 16 * 1024;
 
 /// Tickets below this are services' numbers, which `Drain` is answered with.
 const FIRST_TICKET: u32 = 1 << 31;
+
+/// A scribe that has taken nothing and answered nothing for so long is stuck.
+const STUCK_AFTER: Duration = Duration::from_secs(30);
 
 /// What an answer of the scribe is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,6 +64,8 @@ pub(super) struct Scribe {
     born: Instant,
     /// When it is started (again), while there is none.
     due: Option<Instant>,
+    /// Since when it has owed us something without any progress.
+    owing_since: Option<Instant>,
     /// What is asked and not answered.
     tickets: BTreeMap<u32, Purpose>,
     /// The last ticket given out.
@@ -79,6 +84,7 @@ impl Scribe {
             pid: None,
             born: now,
             due: Some(now),
+            owing_since: None,
             tickets: BTreeMap::new(),
             last_ticket: FIRST_TICKET,
             awaits_room: false,
@@ -91,9 +97,29 @@ impl Scribe {
         self.pid
     }
 
-    /// When it has to be started.
-    pub(super) const fn deadline(&self) -> Option<Instant> {
-        self.due
+    /// When it has to be started, or is given up.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.due.or_else(|| self.owing_since.map(|since| later(since, STUCK_AFTER)))
+    }
+
+    /// Whether it has to be started now.
+    pub(super) fn is_due(&self, now: Instant) -> bool {
+        self.due.is_some_and(|at| now >= at)
+    }
+
+    /// Notes whether it owes us anything. One that has taken nothing and answered nothing for too long is stuck
+    /// or stopped: it is killed, and the next one is told everything again.
+    pub(super) fn look_after(&mut self, now: Instant) {
+        let owes = !self.tickets.is_empty() || self.link.as_ref().is_some_and(Link::has_unsent);
+        self.owing_since = owes.then(|| self.owing_since.unwrap_or(now));
+        if let (Some(since), Some(pid)) = (self.owing_since, self.pid)
+            && now >= later(since, STUCK_AFTER)
+        {
+            ::log::error!("the scribe does not answer: killed");
+            self.owing_since = Some(now);
+            // It leads a session of its own, so its group is itself.
+            drop(signal::to_group(pid, None, libc::SIGKILL));
+        }
     }
 
     /// What becomes readable when it says something.
@@ -208,8 +234,12 @@ impl Scribe {
     /// Sends what it takes now.
     pub(super) fn flush(&mut self) {
         if let Some(link) = &mut self.link {
+            let before = link.backlog();
             // An error means that it is gone: the reaper says so, too.
             let _all_sent = link.flush();
+            if link.backlog() < before {
+                self.owing_since = None;
+            }
         }
     }
 
@@ -244,6 +274,9 @@ impl Scribe {
                 | Kind::Say
                 | Kind::Finish => {}
             });
+        }
+        if !said.is_empty() {
+            self.owing_since = None;
         }
         said
     }
