@@ -10,6 +10,9 @@ use tokio::time::Instant;
 /// The kernel counts a process's time in hundredths of a second (`USER_HZ`), on every architecture.
 const TICKS_PER_SECOND: f64 = 100.0;
 
+/// The shortest time over which CPU usage is told.
+const SAMPLE_MIN: Duration = Duration::from_secs(1);
+
 /// Counters since the start.
 #[derive(Debug)]
 pub(crate) struct Vitals {
@@ -61,7 +64,7 @@ impl Vitals {
         let milliseconds_in_all = float(self.microseconds.load(Ordering::Relaxed)) / 1000.0;
         Metrics {
             memory_usage: Some(float(resident_bytes())),
-            cpu_usage: Some(self.cpu_percent()),
+            cpu_usage: self.cpu_percent(),
             uptime: Some(milliseconds(self.started.elapsed())),
             request_count: Some(requests),
             error_count: Some(float(self.errors.load(Ordering::Relaxed))),
@@ -69,16 +72,18 @@ impl Vitals {
         }
     }
 
-    /// Percent of one core since the last sample, which this replaces.
-    fn cpu_percent(&self) -> f64 {
+    /// Percent of one core since the last sample, which this replaces; nothing after so short a time that the
+    /// answer would be about the start alone.
+    fn cpu_percent(&self) -> Option<f64> {
         let now = Sample { at: Instant::now(), ticks: cpu_ticks() };
-        let Ok(mut before) = self.before.lock() else {
-            return 0.0;
-        };
-        let elapsed = now.at.duration_since(before.at).as_secs_f64();
+        let mut before = self.before.lock().ok()?;
+        let elapsed = now.at.duration_since(before.at);
+        if elapsed < SAMPLE_MIN {
+            return None;
+        }
         let used = float(now.ticks.saturating_sub(before.ticks)) / TICKS_PER_SECOND;
         *before = now;
-        if elapsed > 0.0 { used / elapsed * 100.0 } else { 0.0 }
+        Some(used / elapsed.as_secs_f64() * 100.0)
     }
 }
 
@@ -120,6 +125,14 @@ mod tests {
         assert_eq!((metrics.request_count, metrics.error_count), (Some(2.0), Some(1.0)));
         assert!((metrics.average_response_time.unwrap() - 20.0).abs() < 1e-9);
         assert!(metrics.memory_usage.unwrap() > 100_000.0);
-        assert!(metrics.uptime.unwrap() > 0.0 && metrics.cpu_usage.unwrap() >= 0.0);
+        assert!(metrics.uptime.unwrap() > 0.0 && metrics.cpu_usage.is_none());
+    }
+
+    #[test]
+    fn cpu_usage_is_told_over_a_second_or_more() {
+        let at = Instant::now().checked_sub(SAMPLE_MIN).unwrap();
+        let vitals = Vitals { before: Mutex::new(Sample { at, ticks: 0 }), ..Vitals::new() };
+        assert!(vitals.cpu_percent().is_some_and(|percent| percent >= 0.0));
+        assert_eq!(vitals.cpu_percent(), None);
     }
 }
