@@ -67,7 +67,7 @@ test: build ## Install what the tests need, and run them
 	$(TESTED) $(VENV)/bin/python -m pytest -q -p no:cacheprovider tests/clients tests/schema
 
 .PHONY: test-all
-test-all: test ## And the slow ones
+test-all: test ## And those that take minutes: 100,000 restarts, 1,000 services, how fast output is written
 	$(TESTED) $(CARGO) test --locked --workspace -- --ignored
 
 .PHONY: lint

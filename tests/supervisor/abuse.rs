@@ -11,15 +11,9 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 use serde_json::json;
 
+use crate::support::proc::resident;
 use crate::support::supervisor::{Setup, Supervisor};
 use crate::support::{proc, seconds};
-
-/// Resident memory, in KiB.
-fn resident(pid: i32) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-    line.split_whitespace().next().unwrap().parse().unwrap()
-}
 
 fn size(supervisor: &Supervisor, file: &str) -> u64 {
     fs::metadata(supervisor.file(file)).map_or(0, |data| data.len())

@@ -34,3 +34,4 @@ mod pid1;
 mod reload;
 mod spawn;
 mod stop;
+mod wide;

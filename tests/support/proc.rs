@@ -89,6 +89,13 @@ pub fn switches(pid: i32) -> u64 {
         .sum()
 }
 
+/// Resident memory, in KiB.
+pub fn resident(pid: i32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.split_whitespace().next().unwrap().parse().unwrap()
+}
+
 /// The system call it sleeps in, with its arguments.
 pub fn sleeping_in(pid: i32) -> String {
     fs::read_to_string(format!("/proc/{pid}/syscall")).unwrap_or_default().trim().to_owned()
