@@ -16,6 +16,7 @@ pub(crate) fn give_back_soon() {
             tokio::time::sleep(REST).await;
             PENDING.store(false, Ordering::Relaxed);
             memory::give_back();
+            memory::forget_text();
         });
     }
 }

@@ -59,7 +59,6 @@ pub(crate) fn run(socket: OwnedFd) -> u8 {
 /// The same, without a word about signals.
 pub(super) fn serve(socket: OwnedFd) -> io::Result<()> {
     let mut scribe = Scribe::new(socket)?;
-    scribe.scratch.spend(usize::MAX); // what only the start needs is given back, too
     let mut events = Events::with_capacity(EVENTS_MAX);
     let mut now = read_clock();
     while !scribe.inbox.has_ended() {

@@ -14,22 +14,19 @@ pub fn settle() {
     }
 }
 
-/// Gives back what is free in the heap, and the pages of the program that were only needed to begin: a process
-/// that stays for months need not hold the code that read its configuration. What is needed after all comes
-/// back from the page cache by itself.
+/// Gives back what is free in the heap.
 pub fn give_back() {
     #[cfg(target_env = "gnu")]
     // SAFETY: malloc_trim touches free memory only, and locks the heap for it.
     unsafe {
         libc::malloc_trim(0);
     }
-    #[cfg(target_os = "linux")]
-    forget_text();
 }
 
-/// Lets go of the program's own code and constants, which are read-only and file-backed.
-#[cfg(target_os = "linux")]
-fn forget_text() {
+/// Lets go of the program's own code and constants, which are read-only and file-backed: a runner that is idle
+/// for months need not hold the code that read its document. What is needed after all comes back from the page
+/// cache, or from disk; so this is not for PID 1, which must wait for no disk.
+pub fn forget_text() {
     unsafe extern "C" {
         /// First byte of the program in memory: the linker defines it.
         static __executable_start: u8;
