@@ -12,6 +12,7 @@ use rmcp::{ErrorData, RoleServer, ServerHandler};
 use serde_json::json;
 use tokio::time::Instant;
 
+use super::Answers;
 use crate::memory;
 use crate::tools::{self, Answer, SharedCatalogue};
 use crate::upstream::Upstream;
@@ -73,6 +74,8 @@ impl Handler {
         Ok(result(answer, context.protocol_version().as_ref()))
     }
 }
+
+impl Answers for Handler {}
 
 impl ServerHandler for Handler {
     fn get_info(&self) -> ServerConfig {

@@ -1,4 +1,4 @@
-//! Streamable HTTP, both eras on one endpoint, stateless. Which requests make sense is the library's to say;
+//! Streamable HTTP, both eras on one endpoint. Which requests make sense is the library's to say;
 //! which path, how many connections and when to stop is said here.
 
 use std::convert::Infallible;
@@ -15,12 +15,12 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use rmcp::transport::streamable_http_server::session::never::NeverSessionManager;
+use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::Semaphore;
 
-use super::{Handler, STOP_TIMEOUT, Stop};
+use super::{Answers, STOP_TIMEOUT, Stop};
 
 /// Connections at a time; more wait in the backlog.
 const CONNECTIONS_MAX: u32 = 512;
@@ -35,7 +35,7 @@ const REQUEST_HEAD_TIMEOUT: Duration = Duration::from_secs(75);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// The library's service.
-type Service = StreamableHttpService<Handler, NeverSessionManager>;
+type Service<A> = StreamableHttpService<A, LocalSessionManager>;
 
 /// A whole body.
 type Body = BoxBody<Bytes, Infallible>;
@@ -62,7 +62,7 @@ impl Bound {
     }
 
     /// Serves until a stop is wanted and what was in flight then is finished, or has taken too long.
-    pub(crate) async fn serve(self, handler: Handler, endpoint: &str, mut stop: Stop) {
+    pub(crate) async fn serve(self, handler: impl Answers, endpoint: &str, mut stop: Stop) {
         let server = Arc::new(Server { mcp: service(handler, self.address), endpoint: endpoint.into() });
         let places = Arc::new(Semaphore::new(CONNECTIONS_MAX.try_into().unwrap_or(Semaphore::MAX_PERMITS)));
         loop {
@@ -99,14 +99,14 @@ impl Bound {
 }
 
 /// What all connections share.
-struct Server {
+struct Server<A> {
     /// The endpoint's service.
-    mcp: Service,
+    mcp: Service<A>,
     /// Its path.
     endpoint: Box<str>,
 }
 
-impl Server {
+impl<A: Answers> Server<A> {
     /// One connection, from its first request to its last.
     async fn attend(&self, stream: TcpStream, mut stop: Stop) {
         // Small answers must not wait for an acknowledgement of the one before.
@@ -138,20 +138,24 @@ impl Server {
     }
 }
 
-/// The library's service: no sessions, so any request may come over any connection and nothing is kept
-/// between two of them, and plain JSON where one message is all there is to say.
-fn service(handler: Handler, address: SocketAddr) -> Service {
+/// The library's service: plain JSON where one message is all there is to say, and no sessions unless what
+/// answers wants them, so any request may come over any connection and nothing is kept between two of them.
+fn service<A: Answers>(handler: A, address: SocketAddr) -> Service<A> {
     let own = ["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned(), address.ip().to_string()];
     let port = address.port();
     // A page that this very server's address names is not foreign; every other origin is.
     let origins = ["localhost", "127.0.0.1", "[::1]"].map(|host| format!("http://{host}:{port}"));
     let config = StreamableHttpServerConfig::default()
-        .with_legacy_session_mode(false)
+        .with_legacy_session_mode(handler.keeps_sessions())
         .with_json_response(true)
         .with_allowed_hosts(own)
         .with_allowed_origins(origins)
         .enforce_origin_validation();
-    StreamableHttpService::new(move || Ok(handler.clone()), Arc::new(NeverSessionManager::default()), config)
+    StreamableHttpService::new(
+        move || Ok(handler.converse()),
+        Arc::new(LocalSessionManager::default()),
+        config,
+    )
 }
 
 /// A small answer of our own.

@@ -1,5 +1,6 @@
 //! Transports: how clients reach the tools. Nothing here knows a document or an upstream's credentials.
 
+mod answers;
 mod handler;
 mod http;
 mod stdio;
@@ -7,6 +8,7 @@ mod stop;
 
 use std::time::Duration;
 
+pub(crate) use answers::Answers;
 pub(crate) use handler::Handler;
 pub(crate) use http::Bound;
 pub(crate) use stdio::serve as serve_stdio;

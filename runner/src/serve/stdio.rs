@@ -15,7 +15,7 @@ use rmcp::transport::async_rw::AsyncRwTransport;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{UnixStream, unix::pipe};
 
-use super::{Handler, Stop};
+use super::{Answers, Stop};
 
 /// stdin, whatever it is.
 type Reader = Box<dyn AsyncRead + Send + Unpin>;
@@ -25,12 +25,12 @@ type Writer = Box<dyn AsyncWrite + Send + Unpin>;
 
 /// Serves until stdin ends or a stop is wanted, which is the same thing: calls in flight are answered first,
 /// for as long as the library allows (seconds).
-pub(crate) async fn serve(handler: Handler, mut stop: Stop) -> io::Result<()> {
+pub(crate) async fn serve(handler: impl Answers, mut stop: Stop) -> io::Result<()> {
     let stop = Box::pin(async move { stop.requested().await });
     let input = Input { reader: reader()?, stop, stopped: false };
     let transport = Patient { inner: AsyncRwTransport::new_server(input, writer()?), begun: false };
     // Neither a client that left before it said anything nor one that broke off is a fault of ours.
-    if let Ok(running) = rmcp::serve_server(handler, transport).await {
+    if let Ok(running) = rmcp::serve_server(handler.converse(), transport).await {
         drop(running.waiting().await);
     }
     Ok(())
