@@ -200,7 +200,8 @@ pub(crate) struct LastEnd {
     pub(crate) signal: Option<Box<str>>,
     /// Whether it left a core.
     pub(crate) core: bool,
-    /// Why: `exited`, `killed`, `ordered`, `unhealthy`, `not-ready`.
+    /// Why: `exited`, `killed`, `ordered`, `unhealthy`, `not-ready`, `not-started` (the code says which
+    /// step failed).
     pub(crate) reason: Box<str>,
     /// Milliseconds it lived.
     pub(crate) lived: u64,

@@ -18,6 +18,7 @@ use crate::control::server::Clients;
 use crate::life::policy::Event;
 use crate::life::roster::Roster;
 use crate::sys::clock::{self, Now};
+use crate::sys::setup::Setup;
 use crate::sys::signal::{self, Signals};
 use crate::sys::spawn::{Launch, Spawner};
 use crate::sys::{own, pipe};
@@ -247,6 +248,7 @@ impl Supervisor {
             stdio: [self.null.as_fd(), stdout.as_fd(), stderr.as_fd()],
             extra: None,
             session: false,
+            setup: &Setup::NONE,
         });
         if let Err(error) = launched {
             ::log::warn!("cannot print the table of services: {error}");

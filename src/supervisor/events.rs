@@ -82,6 +82,18 @@ pub(super) fn last_end(exit: Exit, why: Why, lived: Duration, at: Stamp) -> Last
     }
 }
 
+/// That there was no process to end, as `status` tells it.
+pub(super) fn not_started(code: Option<i32>, at: Stamp) -> LastEnd {
+    LastEnd {
+        code,
+        signal: None,
+        core: false,
+        reason: "not-started".into(),
+        lived: 0,
+        at: at.to_string().into(),
+    }
+}
+
 /// How a process ended, in words; `None` when nothing went wrong.
 pub(super) fn fault(exit: Exit, why: Why) -> Option<String> {
     match (why, exit) {

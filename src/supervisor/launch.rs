@@ -14,9 +14,11 @@ use crate::channel::{FD_VARIABLE, NODE_FD_VARIABLE};
 use crate::config::plan::{LogMode, Program};
 use crate::life::policy::{Blame, Pid};
 use crate::life::roster::Id;
-use crate::sys::child::{EXTRA_FD, Stage};
+use crate::sys::child::EXTRA_FD;
 use crate::sys::pipe;
+use crate::sys::setup::Setup;
 use crate::sys::spawn::{Launch, SpawnError};
+use crate::sys::stage::Stage;
 
 use super::talk::Channel;
 use super::unit::Present;
@@ -45,14 +47,33 @@ pub(super) fn channel_token(id: Id) -> Token {
     Token(CHANNELS.saturating_add(id.index()))
 }
 
+/// Why a service has no process.
+#[derive(Debug)]
+pub(super) struct NotStarted {
+    /// Whose trouble it is.
+    pub(super) blame: Blame,
+    /// One line.
+    pub(super) error: String,
+    /// The exit code that says which step failed; none if no process was made.
+    pub(super) code: Option<i32>,
+}
+
+impl NotStarted {
+    /// Before there was a process.
+    fn before(blame: Blame, error: impl Into<String>) -> Self {
+        Self { blame, error: error.into(), code: None }
+    }
+}
+
 impl Supervisor {
-    /// Makes a process for a service; why not, in one line.
-    pub(super) fn launch(&mut self, id: Id) -> Result<Pid, (Blame, String)> {
-        let machine =
-            |error: io::Error| (Blame::Machine, format!("cannot make descriptors: {}", reason(&error)));
+    /// Makes a process for a service.
+    pub(super) fn launch(&mut self, id: Id) -> Result<Pid, NotStarted> {
+        let machine = |error: io::Error| {
+            NotStarted::before(Blame::Machine, format!("cannot make descriptors: {}", reason(&error)))
+        };
         self.make_output(id).map_err(machine)?;
         let Some(unit) = self.units.get_mut(id.index()).and_then(Option::as_mut) else {
-            return Err((Blame::Service, "cannot start what does not exist".to_owned()));
+            return Err(NotStarted::before(Blame::Service, "cannot start what does not exist"));
         };
         let argv: Vec<CString> = match &unit.plan.program {
             Program::Command(argv) => argv.iter().map(|text| c_string(&**text)).collect(),
@@ -82,10 +103,12 @@ impl Supervisor {
             stdio: [null, write, write],
             extra: channel.as_ref().map(|(_, theirs)| theirs.as_fd()),
             session: true,
+            setup: &Setup::NONE,
         });
         let process = launched.map_err(|error| {
             let program = argv.first().map(|name| name.to_string_lossy()).unwrap_or_default();
-            (error.blame(), why_not(&error, &program, &unit.plan.working_directory))
+            let (blame, code) = (error.blame(), error.stage.code());
+            NotStarted { blame, error: why_not(&error, &program, &unit.plan.working_directory), code }
         })?;
         let channel = channel.map(|(ours, _)| Channel::new(ours));
         let fd = channel.as_ref().map(Channel::fd);
@@ -142,9 +165,21 @@ fn why_not(error: &SpawnError, program: &str, folder: &Path) -> String {
     match error.stage {
         Stage::Exec => format!("cannot execute {program}: {}", reason(&error.source)),
         Stage::Directory => format!("cannot enter {}: {}", folder.display(), reason(&error.source)),
-        Stage::Clone | Stage::Session | Stage::Signals | Stage::Limits | Stage::Descriptors => {
-            error.to_string()
-        }
+        Stage::Clone
+        | Stage::Session
+        | Stage::Signals
+        | Stage::Descriptors
+        | Stage::Root
+        | Stage::Limits
+        | Stage::Nice
+        | Stage::Scheduling
+        | Stage::Affinity
+        | Stage::IoPriority
+        | Stage::OomScore
+        | Stage::Group
+        | Stage::User
+        | Stage::Capabilities
+        | Stage::NoNewPrivileges => error.to_string(),
     }
 }
 

@@ -12,6 +12,7 @@ use crate::life::service::later;
 use crate::scribe::wire::Kind;
 use crate::sys::signal;
 
+use super::launch::NotStarted;
 use super::scribes::Purpose;
 use super::unit::millis;
 use super::{SPAWNS_PER_TURN, Supervisor, events};
@@ -74,11 +75,12 @@ impl Supervisor {
     fn spawn(&mut self, id: Id) {
         let event = match self.launch(id) {
             Ok(pid) => Event::Spawned(pid),
-            Err((blame, error)) => {
+            Err(NotStarted { blame, error, code }) => {
                 let now = self.now;
                 if let Some(unit) = self.unit_mut(id) {
                     ::log::warn!("{}: {error}", unit.plan.id);
                     unit.fault(&error, now);
+                    unit.last_end = Some(events::not_started(code, now.stamp));
                 }
                 self.tell_error(id, &error);
                 Event::NotSpawned(blame)

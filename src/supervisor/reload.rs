@@ -22,6 +22,7 @@ use crate::life::service::later;
 use crate::life::state::Want;
 use crate::scribe::wire::Kind;
 use crate::sys::clock::Now;
+use crate::sys::setup::Setup;
 use crate::sys::spawn::Launch;
 use crate::sys::{pipe, signal};
 
@@ -128,6 +129,7 @@ impl Supervisor {
                 stdio: [self.null.as_fd(), write.as_fd(), stderr.as_fd()],
                 extra: None,
                 session: true,
+                setup: &Setup::NONE,
             })
             .map_err(|error| error.to_string())?;
         self.register(read.as_raw_fd(), RELOAD, Interest::READABLE).map_err(text)?;

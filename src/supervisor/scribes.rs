@@ -14,6 +14,7 @@ use crate::life::roster::Id;
 use crate::life::service::later;
 use crate::scribe::link::Link;
 use crate::scribe::wire::{Frame, Kind};
+use crate::sys::setup::Setup;
 use crate::sys::spawn::{Launch, Spawner};
 use crate::sys::{pipe, signal};
 
@@ -143,6 +144,7 @@ impl Scribe {
                 stdio: [null.as_fd(), null.as_fd(), stderr.as_fd()],
                 extra: Some(theirs.as_fd()),
                 session: true,
+                setup: &Setup::NONE,
             })
             .map_err(|error| io::Error::other(error.to_string()))?;
         self.link = Some(Link::new(ours.into()));

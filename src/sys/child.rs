@@ -2,42 +2,12 @@
 //! memory, so nothing here allocates, locks, logs or panics: raw system calls on values made ready before.
 
 use std::cell::Cell;
-use std::ffi::{c_char, c_int, c_void};
+use std::ffi::{c_char, c_int, c_long, c_void};
 use std::os::fd::RawFd;
 
-/// What a child does in which order; the first that fails is told to the parent by name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Stage {
-    /// A process of its own could not be made at all.
-    Clone,
-    /// A session and process group of its own.
-    Session,
-    /// Default dispositions, empty mask.
-    Signals,
-    /// Its working directory.
-    Directory,
-    /// Its limits.
-    Limits,
-    /// stdin, stdout, stderr and the channel.
-    Descriptors,
-    /// The program itself.
-    Exec,
-}
-
-impl Stage {
-    /// As the object of "cannot".
-    pub(crate) const fn words(self) -> &'static str {
-        match self {
-            Self::Clone => "make a process",
-            Self::Session => "make a session",
-            Self::Signals => "reset signals",
-            Self::Directory => "enter the working directory",
-            Self::Limits => "set limits",
-            Self::Descriptors => "set up descriptors",
-            Self::Exec => "execute",
-        }
-    }
-}
+use super::setup::Setup;
+use super::stage::{Failed, Stage};
+use super::{identity, limits};
 
 /// Where the child finds its fourth descriptor, if it gets one.
 pub(crate) const EXTRA_FD: RawFd = 3;
@@ -70,8 +40,10 @@ pub(super) struct Call {
     pub(super) reset: &'static [c_int],
     /// `RLIMIT_NOFILE` as we found it.
     pub(super) nofile: Option<libc::rlimit>,
+    /// What it is to become beyond that.
+    pub(super) setup: *const Setup,
     /// The first failure: written by the child, read by the parent.
-    pub(super) failure: Cell<Option<(Stage, c_int)>>,
+    pub(super) failure: Cell<Option<Failed>>,
 }
 
 /// The child. It returns only when it could not become another program.
@@ -85,30 +57,70 @@ pub(super) extern "C" fn enter(argument: *mut c_void) -> c_int {
     127
 }
 
-/// Everything before exec, in order.
-fn prepare(call: &Call) -> Result<(), (Stage, c_int)> {
-    if call.session {
-        // SAFETY: no arguments.
-        check(Stage::Session, unsafe { libc::setsid() })?;
-    }
+/// Everything before exec, in order: what may fail for want of permission comes while we still have it, and what
+/// takes permissions away comes last.
+fn prepare(call: &Call) -> Result<(), Failed> {
+    // SAFETY: `spawn` passes a pointer that is valid while the parent is suspended.
+    let setup = unsafe { &*call.setup };
+    session(call)?;
     reset_signals(call.reset)?;
-    // SAFETY: a C string made ready by the parent.
-    check(Stage::Directory, unsafe { libc::chdir(call.directory) })?;
-    if let Some(nofile) = &call.nofile {
-        // SAFETY: a valid rlimit.
-        check(Stage::Limits, unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, nofile) })?;
+    descriptors(call)?;
+    let files = limits::Files::open(&setup.limits);
+    root(setup)?;
+    umask(setup);
+    directory(call)?;
+    nofile(call)?;
+    limits::apply(&setup.limits, &files)?;
+    identity::assume(&setup.identity)
+}
+
+/// A session and process group of its own.
+fn session(call: &Call) -> Result<(), Failed> {
+    if !call.session {
+        return Ok(());
     }
+    // SAFETY: no arguments.
+    check(Stage::Session, unsafe { libc::setsid() })
+}
+
+/// stdin, stdout, stderr and the channel.
+fn descriptors(call: &Call) -> Result<(), Failed> {
     for (target, source) in (0..).zip(call.stdio) {
         place(source, target)?;
     }
-    if let Some(extra) = call.extra {
-        place(extra, EXTRA_FD)?;
+    call.extra.map_or(Ok(()), |extra| place(extra, EXTRA_FD))
+}
+
+/// Another root; where it stands in that is said next.
+fn root(setup: &Setup) -> Result<(), Failed> {
+    let Some(root) = &setup.root else { return Ok(()) };
+    // SAFETY: a C string made ready by the parent.
+    check(Stage::Root, unsafe { libc::chroot(root.as_ptr()) })
+}
+
+/// The mask of new files.
+fn umask(setup: &Setup) {
+    if let Some(mask) = setup.umask {
+        // SAFETY: a plain number.
+        unsafe { libc::umask(mask) };
     }
-    Ok(())
+}
+
+/// Its working directory.
+fn directory(call: &Call) -> Result<(), Failed> {
+    // SAFETY: a C string made ready by the parent.
+    check(Stage::Directory, unsafe { libc::chdir(call.directory) })
+}
+
+/// The limit of descriptors as we found it: ours is higher.
+fn nofile(call: &Call) -> Result<(), Failed> {
+    let Some(nofile) = &call.nofile else { return Ok(()) };
+    // SAFETY: a valid rlimit.
+    check(Stage::Limits, unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, nofile) })
 }
 
 /// Default dispositions first, then the empty mask: a signal that waits must not run a handler of ours.
-fn reset_signals(numbers: &[c_int]) -> Result<(), (Stage, c_int)> {
+fn reset_signals(numbers: &[c_int]) -> Result<(), Failed> {
     for number in numbers {
         let default: Action = [libc::SIG_DFL; 8];
         let old = std::ptr::null_mut::<Action>();
@@ -129,7 +141,7 @@ fn reset_signals(numbers: &[c_int]) -> Result<(), (Stage, c_int)> {
 }
 
 /// Makes `target` a copy of `source` that survives exec. No source is below 3 unless it is in its place.
-fn place(source: RawFd, target: RawFd) -> Result<(), (Stage, c_int)> {
+fn place(source: RawFd, target: RawFd) -> Result<(), Failed> {
     if source == target {
         // SAFETY: plain numbers.
         check(Stage::Descriptors, unsafe { libc::fcntl(target, libc::F_SETFD, 0) })
@@ -163,12 +175,12 @@ fn exec(call: &Call) -> c_int {
 }
 
 /// The errno of a call that failed.
-fn check(stage: Stage, result: c_int) -> Result<(), (Stage, c_int)> {
-    if result == -1 { Err((stage, errno())) } else { Ok(()) }
+pub(super) fn check(stage: Stage, result: impl Into<c_long>) -> Result<(), Failed> {
+    if result.into() == -1 { Err((stage, errno())) } else { Ok(()) }
 }
 
 /// The last call's errno.
-fn errno() -> c_int {
+pub(super) fn errno() -> c_int {
     // SAFETY: no arguments.
     let place = unsafe { libc::__errno_location() };
     // SAFETY: always a valid place; the parent that shares it is suspended.

@@ -1,7 +1,8 @@
 //! Acts: every system call of the supervisor, and the only `unsafe`. It decides nothing.
 //!
 //! Unsafe blocks, for review: making a process (`spawn`), what its child does before it becomes another
-//! program (`child`), waiting for any child (`reap`), signals to a group (`signal`), descriptors that came
+//! program (`child`, and
+//! there `limits` and `identity`), waiting for any child (`reap`), signals to a group (`signal`), descriptors that came
 //! with the process (`own`) or in a message, and the search for a byte (`scribe_io`), the heap and the program's
 //! own pages (`memory`).
 
@@ -9,11 +10,15 @@
 
 pub(crate) mod child;
 pub(crate) mod clock;
+mod identity;
+mod limits;
 pub mod memory;
 pub(crate) mod own;
 pub(crate) mod pipe;
 pub(crate) mod proc;
 pub(crate) mod reap;
 pub(crate) mod scribe_io;
+pub(crate) mod setup;
 pub(crate) mod signal;
 pub(crate) mod spawn;
+pub(crate) mod stage;

@@ -11,9 +11,11 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use nix::errno::Errno;
 
-use super::child::{Call, Stage, enter};
+use super::child::{Call, enter};
 use super::reap;
+use super::setup::Setup;
 use super::signal::Held;
+use super::stage::Stage;
 use crate::life::policy::{Blame, Pid};
 
 /// The child's stack until exec: a page would do.
@@ -36,6 +38,8 @@ pub(crate) struct Launch<'a> {
     pub(crate) extra: Option<BorrowedFd<'a>>,
     /// Whether it leads a session and process group of its own.
     pub(crate) session: bool,
+    /// What it is to become beyond that.
+    pub(crate) setup: &'a Setup,
 }
 
 /// A process that was made.
@@ -117,6 +121,7 @@ impl Spawner {
             session: launch.session,
             reset: self.reset,
             nofile: self.nofile,
+            setup: &raw const *launch.setup,
             failure: Cell::new(None),
         };
         let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD | libc::SIGCHLD;
@@ -169,6 +174,7 @@ mod tests {
             stdio: [null.as_fd(); 3],
             extra: None,
             session: true,
+            setup: &Setup::NONE,
         })
     }
 
