@@ -14,6 +14,8 @@ use crate::sys::scribe_io::is_in_memory;
 const OPEN_MAX: usize = 128;
 /// From this many files of one disk on, the whole disk is synced once instead of each file.
 const TOGETHER_MIN: usize = 4;
+/// Mode of a file that everybody may read.
+const PUBLIC: u32 = 0o644;
 /// Mode of a file that only its owner may read.
 const PRIVATE: u32 = 0o600;
 
@@ -52,6 +54,20 @@ pub(super) fn perform(jobs: Vec<Job>) -> Vec<(Job, i32)> {
     results
 }
 
+/// Does jobs that wait for no disk: all but replacements on one.
+pub(super) fn perform_at_once(jobs: Vec<Job>) -> Vec<(Job, i32)> {
+    let at_once = |job: Job| {
+        let result = match &job.task {
+            Task::Replace(body) => replace(&job.path, body, PUBLIC),
+            Task::Secret(body) => replace(&job.path, body, PRIVATE),
+            Task::Append(lines) => append(&job.path, lines),
+            Task::Remove => remove(&job.path),
+        };
+        (job, errno(result.err()))
+    };
+    jobs.into_iter().map(at_once).collect()
+}
+
 /// Does as many jobs as may have files open together.
 fn perform_some(jobs: Vec<Job>) -> Vec<(Job, i32)> {
     let mut folders = BTreeSet::new();
@@ -74,7 +90,7 @@ fn perform_some(jobs: Vec<Job>) -> Vec<(Job, i32)> {
             if result.is_err() && matches!(job.task, Task::Replace(_)) {
                 drop(fs::remove_file(temporary(&job.path)));
             }
-            let errno = result.err().map_or(0, |error| error.raw_os_error().unwrap_or(libc::EIO));
+            let errno = errno(result.err());
             (job, errno)
         })
         .collect();
@@ -92,22 +108,34 @@ fn perform_some(jobs: Vec<Job>) -> Vec<(Job, i32)> {
 /// Does what needs no disk to be waited for; a file that does comes back open, to be synced and renamed.
 fn begin(job: &Job, folders: &mut BTreeSet<PathBuf>) -> io::Result<Option<File>> {
     match &job.task {
-        Task::Replace(body) => write_beside(&job.path, body, 0o644, folders).map(Some),
-        Task::Secret(body) => {
-            let mut unneeded = BTreeSet::new();
-            let written = write_beside(&job.path, body, PRIVATE, &mut unneeded).map(drop);
-            let result = written.and_then(|()| fs::rename(temporary(&job.path), &job.path));
-            if result.is_err() {
-                drop(fs::remove_file(temporary(&job.path)));
-            }
-            result.map(|()| None)
-        }
+        Task::Replace(body) => write_beside(&job.path, body, PUBLIC, folders).map(Some),
+        Task::Secret(body) => replace(&job.path, body, PRIVATE).map(|()| None),
         Task::Append(lines) => append(&job.path, lines).map(|()| None),
-        Task::Remove => match fs::remove_file(&job.path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            Ok(()) | Err(_) => Ok(None),
-        },
+        Task::Remove => remove(&job.path).map(|()| None),
     }
+}
+
+/// Gives a file a new content, whole or not at all; a power cut may undo it.
+fn replace(path: &Path, body: &[u8], mode: u32) -> io::Result<()> {
+    let written = write_beside(path, body, mode, &mut BTreeSet::new()).map(drop);
+    let result = written.and_then(|()| fs::rename(temporary(path), path));
+    if result.is_err() {
+        drop(fs::remove_file(temporary(path)));
+    }
+    result
+}
+
+/// Removes a file; one that is not there is no error.
+fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+/// The number of an error, 0 for none.
+fn errno(error: Option<io::Error>) -> i32 {
+    error.map_or(0, |error| error.raw_os_error().unwrap_or(libc::EIO))
 }
 
 /// Gives a synced file its name.

@@ -94,7 +94,7 @@ impl Keeper {
         if running || matches!(job.task, Task::Replace(_)) {
             self.waiting.insert(path.to_owned(), job);
         } else {
-            let results = batch::perform(vec![job]);
+            let results = batch::perform_at_once(vec![job]);
             self.settle(results, now);
         }
     }
@@ -107,15 +107,19 @@ impl Keeper {
         if self.waiting.is_empty() || self.running.is_some() {
             return;
         }
-        let jobs = std::mem::take(&mut self.waiting).into_values();
-        let (quick, slow): (Vec<Job>, Vec<Job>) = jobs.partition(is_quick);
-        if !quick.is_empty() {
-            let results = batch::perform(quick);
-            self.settle(results, now);
-        }
+        let slow = self.do_quick(now);
         if !slow.is_empty() {
             self.begin(slow, now);
         }
+    }
+
+    /// Does what waits and needs no disk; the rest comes back.
+    fn do_quick(&mut self, now: Instant) -> Vec<Job> {
+        let jobs = std::mem::take(&mut self.waiting).into_values();
+        let (quick, slow): (Vec<Job>, Vec<Job>) = jobs.partition(is_quick);
+        let results = batch::perform_at_once(quick);
+        self.settle(results, now);
+        slow
     }
 
     /// Takes the results of a batch that is written.
@@ -132,8 +136,8 @@ impl Keeper {
     pub(super) fn finish(&mut self, now: Instant) -> i32 {
         self.collect(now);
         self.retry(now);
-        let rest = std::mem::take(&mut self.waiting).into_values().collect();
-        let results = batch::perform(rest);
+        let slow = self.do_quick(now);
+        let results = batch::perform(slow);
         self.settle(results, now);
         self.trouble().map_or(0, |(errno, _)| errno)
     }
@@ -215,7 +219,7 @@ impl Keeper {
                 at_once.push(job);
             }
         }
-        let results = batch::perform(at_once);
+        let results = batch::perform_at_once(at_once);
         self.settle(results, now);
     }
 }

@@ -8,6 +8,7 @@ mod lines;
 pub(crate) mod link;
 mod log_file;
 mod output;
+mod own_log;
 mod rotated;
 #[cfg(test)]
 mod tests;

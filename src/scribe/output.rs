@@ -2,19 +2,19 @@
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::lines::{self, LINE_BYTES_MAX, READ_BYTES};
 use super::log_file::LogFile;
 use super::time;
-use crate::sys::{memory, scribe_io::pipe_capacity};
+use crate::sys::memory;
 
 /// Most bytes taken from one pipe before it is another's turn.
 const TURN_BYTES: usize = 256 * 1024;
-/// What a pipe is taken to hold when it does not say.
-const PIPE_BYTES: usize = 1024 * 1024;
+/// The most that a pipe holds, unless root has asked for more.
+const PIPE_BYTES_MAX: usize = 1024 * 1024;
 /// Memory touched at once that is worth giving back.
 const SPENT_BYTES: usize = 16 * 1024;
 /// For how long nothing like that may happen before it is given back.
@@ -138,6 +138,11 @@ impl Output {
         log.take_unreported()
     }
 
+    /// Whether it ended, so far, within a line.
+    pub(crate) const fn is_within_a_line(&self) -> bool {
+        !self.held.is_empty()
+    }
+
     /// Closes the pipe.
     pub(crate) fn close(&mut self) {
         self.pipe = None;
@@ -157,8 +162,7 @@ impl Output {
         if let Some(log) = &mut self.log {
             log.refresh();
         }
-        let capacity = self.pipe.as_ref().and_then(|pipe| pipe_capacity(pipe.as_fd()));
-        let more = self.read_some(scratch, now, capacity.unwrap_or(PIPE_BYTES).saturating_add(1));
+        let more = self.read_some(scratch, now, PIPE_BYTES_MAX.saturating_add(1));
         if more != More::Yes && !self.held.is_empty() {
             let mut line = std::mem::take(&mut self.held);
             line.push(b'\n');

@@ -18,6 +18,7 @@ use super::inbox::Inbox;
 use super::keeper::Keeper;
 use super::log_file::{Limits, LogFile};
 use super::output::{More, Output, Scratch};
+use super::own_log::OwnLog;
 use super::wire::{self, Decoded, Frame, Kind};
 use crate::config::plan::{Log, LogMode};
 use crate::sys::scribe_io::{Stderr, ignore_signals, never_wait, wait_writable};
@@ -35,10 +36,10 @@ const EVENTS_MAX: usize = 64;
 const FRAME_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// What a batch is taken to have touched of the memory: enough to look after it.
 const BATCH_BYTES: usize = 128 * 1024;
+/// At the end, looks at outputs that never cease.
+const LAST_LOOKS: u8 = 4;
 /// How long the last answer may wait for room in the socket, in milliseconds.
 const LAST_ANSWER_MS: u16 = 1000;
-/// Bounds of the supervisor's own log.
-const SAY_LIMITS: Limits = Limits { size: 10 * 1024 * 1024, files: 3, total: 40 * 1024 * 1024 };
 
 /// The program: serves the supervisor at the other end of `socket` until that says so or is gone; the exit
 /// code.
@@ -71,7 +72,7 @@ pub(super) fn serve(socket: OwnedFd) -> io::Result<()> {
         scribe.tell(now);
         scribe.scratch.rest(now);
     }
-    scribe.finish(now);
+    scribe.finish(&mut events, now);
     Ok(())
 }
 
@@ -98,9 +99,7 @@ struct Scribe {
     /// The state files.
     keeper: Keeper,
     /// The supervisor's own log.
-    own_log: Option<LogFile>,
-    /// Our stderr, once there was something to say.
-    stderr: Option<Stderr>,
+    own_log: OwnLog,
     /// Buffers.
     scratch: Scratch,
     /// The errno the supervisor was last told; 0 while all is well.
@@ -123,8 +122,7 @@ impl Scribe {
             ready: VecDeque::new(),
             troubled: BTreeSet::new(),
             keeper: Keeper::new(waker),
-            own_log: None,
-            stderr: None,
+            own_log: OwnLog::default(),
             scratch: Scratch::default(),
             told_errno: 0,
             last_ticket: 0,
@@ -147,7 +145,7 @@ impl Scribe {
     /// When there is something to do even if nothing comes: only while a disk takes nothing, or after a flood.
     fn deadline(&self) -> Option<Instant> {
         let outputs = self.troubled.iter().filter_map(|number| self.outputs.get(number)?.deadline());
-        let own = self.own_log.as_ref().and_then(|log| Some(log.trouble()?.retry_at));
+        let own = self.own_log.trouble().map(|(trouble, _)| trouble.retry_at);
         outputs.chain(own).chain(self.keeper.deadline()).chain(self.scratch.deadline()).min()
     }
 
@@ -220,7 +218,7 @@ impl Scribe {
                 let errno = self.drain(frame.ticket, now);
                 self.inbox.answer(Kind::Done, frame.ticket, &errno.to_le_bytes());
             }
-            Kind::Say => self.say(path, frame.body, now),
+            Kind::Say => self.own_log.say(path, frame.body, now),
             Kind::Finish => {
                 self.last_ticket = frame.ticket;
                 self.inbox.end();
@@ -313,26 +311,9 @@ impl Scribe {
         }
     }
 
-    /// Writes a line of the supervisor's own log.
-    fn say(&mut self, path: &Path, line: &[u8], now: Instant) {
-        self.stderr.get_or_insert_with(Stderr::open).say(line);
-        if path.as_os_str().is_empty() {
-            return;
-        }
-        if self.own_log.as_ref().is_none_or(|log| log.path() != path) {
-            self.own_log = Some(LogFile::new(path.to_owned(), SAY_LIMITS, true));
-        }
-        if let Some(log) = &mut self.own_log {
-            log.refresh();
-            log.write(line, now);
-        }
-    }
-
     /// Tries again what is due, and tells the supervisor what it has to know.
     fn tell(&mut self, now: Instant) {
-        if let Some(log) = &mut self.own_log {
-            log.retry(now);
-        }
+        self.own_log.retry(now);
         for number in self.troubled.clone() {
             let Some(output) = self.outputs.get_mut(&number) else { continue };
             output.retry(now);
@@ -365,7 +346,7 @@ impl Scribe {
     /// What cannot be written just now, and why.
     fn trouble(&self) -> Option<(i32, &Path)> {
         let outputs = || self.troubled.iter().find_map(|number| self.outputs.get(number)?.trouble());
-        let own = || self.own_log.as_ref().and_then(|log| Some((log.trouble()?.errno, log.path())));
+        let own = || self.own_log.trouble().map(|(trouble, path)| (trouble.errno, path));
         self.keeper.trouble().or_else(outputs).or_else(own)
     }
 
@@ -382,10 +363,26 @@ impl Scribe {
     }
 
     /// Writes everything that is left, and says so if the supervisor asked.
-    fn finish(&mut self, now: Instant) {
-        let numbers: Vec<u32> = self.outputs.keys().copied().collect();
+    fn finish(&mut self, events: &mut Events, now: Instant) {
         let mut errno = 0;
-        for number in numbers {
+        for _ in 0..LAST_LOOKS {
+            // Only who has something is read again: of the others nothing came since the last time.
+            if self.poll.poll(events, Some(Duration::ZERO)).is_ok() {
+                self.note(events, now);
+            }
+            let some = std::mem::take(&mut self.ready);
+            if some.is_empty() {
+                break;
+            }
+            for number in some {
+                if let Some(output) = self.outputs.get_mut(&number) {
+                    output.queued = false;
+                }
+                errno = self.drain(number, now).max(errno);
+            }
+        }
+        let unended = self.outputs.iter().filter(|(_, output)| output.is_within_a_line());
+        for number in unended.map(|(number, _)| *number).collect::<Vec<u32>>() {
             errno = self.drain(number, now).max(errno);
         }
         errno = self.keeper.finish(now).max(errno);

@@ -25,7 +25,7 @@ use crate::sys::{own, pipe};
 
 use super::orders::Orders;
 use super::scribes::{Scribe, own_path};
-use super::{LISTENER, SIGNALS, Supervisor, leftovers, log, rites};
+use super::{Ends, LISTENER, SIGNALS, Supervisor, leftovers, log, rites};
 
 /// The layout of the state folder.
 const LAYOUT: u32 = 1;
@@ -200,8 +200,7 @@ fn begin(plan: Plan, options: RunOptions) -> Result<Supervisor, BootError> {
         born: now.instant,
         ends_asked: 0,
         degraded: None,
-        reaped: 0,
-        orphans: 0,
+        ends: Ends::default(),
         turns: 0,
         hangup_ends,
     };

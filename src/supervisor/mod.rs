@@ -60,6 +60,9 @@ const CHANNELS: usize = 1 << 16;
 
 /// Processes made in one turn: so many that a turn stays short, so that orders and deaths are heard between.
 const SPAWNS_PER_TURN: usize = 16;
+/// Deaths heard in one turn: so many that what they mean is told to the scribe, which writes it while the others
+/// die.
+const DEATHS_PER_TURN: usize = 16;
 /// For the scribe to write what is left, at the end.
 const FINISH_WITHIN: Duration = Duration::from_secs(1);
 
@@ -116,14 +119,23 @@ pub(crate) struct Supervisor {
     ends_asked: u32,
     /// What does not work for now.
     degraded: Option<Box<str>>,
-    /// Children reaped.
-    reaped: u64,
-    /// Of these, strangers.
-    orphans: u64,
+    /// Children that have ended.
+    ends: Ends,
     /// Turns of the loop.
     turns: u64,
     /// Whether SIGHUP means the end (a terminal went away) rather than a reload.
     hangup_ends: bool,
+}
+
+/// Children that have ended.
+#[derive(Debug, Default)]
+struct Ends {
+    /// Reaped so far.
+    reaped: u64,
+    /// Of these, strangers.
+    orphans: u64,
+    /// Whether there may be more to reap at once.
+    has_more: bool,
 }
 
 impl Supervisor {
@@ -157,7 +169,7 @@ impl Supervisor {
 
     /// The only sleep: until something happens or the earliest deadline.
     fn wait(&mut self, ready: &mut mio::Events) -> io::Result<()> {
-        let timeout = if self.todo.is_empty() {
+        let timeout = if self.todo.is_empty() && !self.ends.has_more {
             let next = [
                 self.roster.deadline(),
                 self.scribe.deadline(),
@@ -194,10 +206,15 @@ impl Supervisor {
         ready
     }
 
-    /// Every child that has ended.
+    /// Children that have ended: all of them, some a turn.
     fn reap(&mut self) {
-        while let Some((pid, exit)) = reap::next() {
-            self.reaped = self.reaped.wrapping_add(1);
+        self.ends.has_more = true;
+        for _ in 0..DEATHS_PER_TURN {
+            let Some((pid, exit)) = reap::next() else {
+                self.ends.has_more = false;
+                return;
+            };
+            self.ends.reaped = self.ends.reaped.wrapping_add(1);
             if let Some(id) = self.roster.owner(pid) {
                 self.read_last_words(id);
                 let left = self.is_group_left(id, pid);
@@ -219,7 +236,7 @@ impl Supervisor {
         if self.reload.as_ref().is_some_and(|reload| reload.pid() == pid) {
             return;
         }
-        self.orphans = self.orphans.wrapping_add(1);
+        self.ends.orphans = self.ends.orphans.wrapping_add(1);
         let leftovers: Vec<(Id, Pid)> = self.roster.leftovers().collect();
         for (id, group) in leftovers {
             self.look(id, group);

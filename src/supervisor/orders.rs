@@ -208,8 +208,8 @@ impl Supervisor {
                 let is_down = self.scribe.pid().is_none();
                 is_down.then(|| "running from memory: the scribe is down".into())
             }),
-            reaped: self.reaped,
-            orphans: self.orphans,
+            reaped: self.ends.reaped,
+            orphans: self.ends.orphans,
             turns: self.turns,
             dropped_events: self.scribe.dropped,
         }

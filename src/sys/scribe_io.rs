@@ -125,11 +125,6 @@ pub(crate) fn never_wait(pipe: impl AsFd) -> io::Result<()> {
     Ok(())
 }
 
-/// Bytes that the pipe can hold.
-pub(crate) fn pipe_capacity(pipe: impl AsFd) -> Option<usize> {
-    usize::try_from(fcntl(pipe, FcntlArg::F_GETPIPE_SZ).ok()?).ok()
-}
-
 /// Waits until the socket takes bytes, for at most `milliseconds`.
 pub(crate) fn wait_writable(socket: BorrowedFd<'_>, milliseconds: u16) -> bool {
     let mut one = [PollFd::new(socket, PollFlags::POLLOUT)];
