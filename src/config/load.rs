@@ -9,6 +9,7 @@ use super::document::{Document, reason};
 use super::environment::Environment;
 use super::error::{ConfigError, Problems};
 use super::item::Item;
+use super::order;
 use super::plan::{Plan, Settings};
 use super::said::Said;
 use super::service::{self, Written};
@@ -27,10 +28,15 @@ pub(crate) fn load(dir: &Path, environment: &Environment) -> Result<Plan, Vec<Co
     let dir = environment.current_dir.join(dir);
     let settings = read_settings(&dir, &mut said, environment, &mut problems);
     let mut written = Vec::new();
-    for file in service_files(&dir.join(SERVICES), &mut problems) {
-        written.extend(service::read(&file, &said, environment, &mut problems));
+    let files = service_files(&dir.join(SERVICES), &mut problems);
+    for file in &files {
+        written.extend(service::read(file, &said, environment, &mut problems));
     }
     tell_of_doubles(&written, &mut problems);
+    // A name that is not there may be that of a service which could not be read.
+    if written.len() == files.len() {
+        order::tell(&written, &mut problems);
+    }
     let mut services: Vec<_> = written.into_iter().map(|written| written.service).collect();
     services.sort_by(|one, other| one.id.cmp(&other.id));
     problems.or(Plan { settings: settings.complete(environment), services })
@@ -126,7 +132,7 @@ fn service_files(folder: &Path, problems: &mut Problems) -> Vec<PathBuf> {
 fn tell_of_doubles(written: &[Written], problems: &mut Problems) {
     let mut ids = BTreeMap::new();
     let mut addresses = BTreeMap::new();
-    for Written { service, id_at, address } in written {
+    for Written { service, id_at, address, .. } in written {
         let file = id_at.file.file_name().unwrap_or_default().to_string_lossy().into_owned();
         if let Some(other) = ids.insert(&service.id, file.clone()) {
             let problem = format!("\"{}\" is the id of the service in {other} already", service.id);

@@ -3,6 +3,7 @@
 
 #[cfg(test)]
 mod corpus;
+mod course;
 mod document;
 mod environment;
 mod error;
@@ -10,6 +11,7 @@ mod item;
 mod json;
 mod keys;
 mod load;
+mod order;
 pub(crate) mod plan;
 mod said;
 mod server;

@@ -10,14 +10,25 @@ use super::error::{Place, Problems};
 use super::item::Item;
 use super::json::Kind;
 use super::keys::{self, Seen};
+use super::order;
 use super::plan::{Program, Server, Service};
 use super::said::Said;
 use super::server::{self, Address, McpConfig};
 use super::shown::shown;
 
 /// The keys of a service that are no defaults.
-pub(super) const KEYS: [&str; 8] =
-    ["$schema", "serverId", "serverName", "mcpConfig", "configFile", "command", "scriptPath", "args"];
+pub(super) const KEYS: [&str; 10] = [
+    "$schema",
+    "serverId",
+    "serverName",
+    "type",
+    "dependsOn",
+    "mcpConfig",
+    "configFile",
+    "command",
+    "scriptPath",
+    "args",
+];
 
 /// Keys of which a service has exactly one.
 const PROGRAMS: [&str; 4] = ["mcpConfig", "configFile", "command", "scriptPath"];
@@ -35,6 +46,8 @@ pub(super) struct Written {
     pub(super) service: Service,
     /// Where its id is written.
     pub(super) id_at: Place,
+    /// What it waits for, and where that is written.
+    pub(super) needs: order::Needs,
     /// Where it listens, and where that is written.
     pub(super) address: Option<(Address, Place)>,
 }
@@ -68,10 +81,13 @@ pub(super) fn read_document(
     let id_item = root.get("serverId");
     let id = id(&root, id_item.as_ref(), problems);
     said.name = root.get("serverName").and_then(|item| name(&item, problems));
+    said.course.read_kind(&root, problems);
+    let needs = root.get("dependsOn").map(|item| order::read(&item, problems)).unwrap_or_default();
+    said.depends_on = needs.iter().map(|(need, _)| need.clone()).collect();
     let (program, address) = program(&root, &id, &mut said, environment, problems)?;
     let id_at = root.page.place(id_item.map_or(root.node.at, |item| item.node.at));
     let service = said.complete(&id, program, &root.page.folder, shown);
-    (problems.count() == before).then_some(Written { service, id_at, address })
+    (problems.count() == before).then_some(Written { service, id_at, needs, address })
 }
 
 /// Reads all keys but those of [`KEYS`].
@@ -214,7 +230,11 @@ fn config_file(
 }
 
 /// `command` with `args`, or a `command` that is all of it.
-fn command(item: &Item<'_>, args: Option<&Item<'_>>, problems: &mut Problems) -> Option<Vec<Box<str>>> {
+pub(super) fn command(
+    item: &Item<'_>,
+    args: Option<&Item<'_>>,
+    problems: &mut Problems,
+) -> Option<Vec<Box<str>>> {
     if !matches!(item.node.kind, Kind::List(_)) {
         let mut words = vec![program_name(item, problems)?];
         words.extend(arguments(args, problems)?);

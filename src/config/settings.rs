@@ -21,8 +21,17 @@ pub(super) const FILE: &str = "mcp-init.json";
 pub(super) const SCHEMA: &str = "mcp-init.schema.json";
 
 /// Keys of `mcp-init.json`.
-pub(super) const KEYS: [&str; 8] =
-    ["$schema", "runtimeDir", "stateDir", "logDir", "runner", "shutdownTimeout", "logLevel", "defaults"];
+pub(super) const KEYS: [&str; 9] = [
+    "$schema",
+    "runtimeDir",
+    "stateDir",
+    "logDir",
+    "runner",
+    "shutdownTimeout",
+    "restartsPerSecond",
+    "logLevel",
+    "defaults",
+];
 
 /// Keys of `mcp-init.json` that a later version brings.
 pub(super) const LATER: [&str; 3] = ["control", "alertCommands", "eventCommands"];
@@ -44,6 +53,9 @@ const RUNNER: &str = "mcp-runner";
 /// Time for all services together to end: a container runtime kills after ten seconds.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(9);
 
+/// Restarts a second that leave a small machine time for everything else.
+const RESTARTS_PER_SECOND: u32 = 50;
+
 /// What is said of the settings so far.
 #[derive(Debug, Default)]
 pub(super) struct SettingsSaid {
@@ -57,6 +69,8 @@ pub(super) struct SettingsSaid {
     runner: Option<PathBuf>,
     /// See [`Settings`].
     shutdown_timeout: Option<Duration>,
+    /// See [`Settings`].
+    restarts_per_second: Option<u32>,
     /// See [`Settings`].
     log_level: Option<LogLevel>,
 }
@@ -110,6 +124,9 @@ pub(super) fn read_document(
             "shutdownTimeout" => {
                 set(&mut settings.shutdown_timeout, item.duration(problems, Duration::from_millis(1)));
             }
+            "restartsPerSecond" => {
+                set(&mut settings.restarts_per_second, item.count(problems, 1..=100_000, ""));
+            }
             "logLevel" => set(&mut settings.log_level, item.choice(problems, &LOG_LEVEL)),
             "defaults" => read_defaults(said, &item, problems),
             _ => item.unknown(problems, &KEYS, &LATER),
@@ -153,6 +170,7 @@ impl SettingsSaid {
             log_dir: folder("MCP_INIT_LOG_DIR", self.log_dir, folders.log),
             runner: self.runner.unwrap_or_else(|| default_runner(environment)),
             shutdown_timeout: self.shutdown_timeout.unwrap_or(SHUTDOWN_TIMEOUT),
+            restarts_per_second: self.restarts_per_second.unwrap_or(RESTARTS_PER_SECOND),
             log_level: self.log_level.unwrap_or(LogLevel::Info),
         }
     }

@@ -9,12 +9,14 @@ mod hear;
 mod launch;
 mod leftovers;
 mod log;
+mod order;
 mod orders;
 mod perform;
 mod records;
 mod reload;
 mod rites;
 mod scribes;
+mod shortage;
 mod talk;
 mod unit;
 
@@ -115,6 +117,10 @@ pub(crate) struct Supervisor {
     now: Now,
     /// Since when.
     born: Instant,
+    /// Exit code that a service's end gives us.
+    exit: Option<u8>,
+    /// What the machine lacks to make processes.
+    shortage: Option<shortage::Shortage>,
     /// Requests to end so far; each further one is more urgent.
     ends_asked: u32,
     /// What does not work for now.
@@ -328,7 +334,7 @@ impl Supervisor {
     /// Takes a service in; it does nothing yet.
     fn take_in(&mut self, plan: crate::config::plan::Service, now: Now) -> Id {
         let unit = Unit::new(plan, now);
-        let id = self.roster.add(unit.policy(), unit::random());
+        let id = self.roster.add(&unit.policy(), unit::random());
         if self.units.len() <= id.index() {
             self.units.resize_with(id.index().saturating_add(1), || None);
         }

@@ -11,6 +11,7 @@ use crate::control::server::ClientId;
 use crate::control::wire::{Answer, Named, Order, Request, SupervisorReport};
 use crate::life::policy::Event;
 use crate::life::roster::Id;
+use crate::life::state::State;
 use crate::scribe::wire::Kind;
 
 use super::scribes::Purpose;
@@ -204,7 +205,7 @@ impl Supervisor {
             version: env!("CARGO_PKG_VERSION").into(),
             uptime: millis(self.now.instant.saturating_duration_since(self.born)),
             scribe_pid: self.scribe.pid().map(|pid| pid.0),
-            degraded: self.degraded.clone().or_else(|| {
+            degraded: self.degraded.clone().or_else(|| self.shortage_now()).or_else(|| {
                 let is_down = self.scribe.pid().is_none();
                 is_down.then(|| "running from memory: the scribe is down".into())
             }),
@@ -239,16 +240,21 @@ impl Supervisor {
             self.scribe.flush();
             waiting.goal = Goal::Told;
         }
-        let lives =
-            || waiting.ids.iter().filter_map(|id| self.roster.get(*id).map(|life| (*id, life.state())));
+        let lives = || waiting.ids.iter().filter_map(|id| self.roster.get(*id).map(|life| (*id, life)));
         let (done, failed): (bool, Vec<Id>) = match waiting.goal {
             Goal::Nothing => (true, Vec::new()),
             Goal::Settled => (false, Vec::new()),
             Goal::Told => (!self.scribe.owes(Purpose::Tell), Vec::new()),
-            Goal::Down => (lives().all(|(id, state)| state.is_at_rest() && self.is_drained(id)), Vec::new()),
+            Goal::Down => {
+                let down = |id, state: &State| state.is_at_rest() && self.is_drained(id);
+                // What does not end by SIGKILL is told: nobody can wait for that.
+                let stuck = lives().filter(|(_, life)| life.state().is_stuck()).map(|(id, _)| id).collect();
+                let mut all = lives().map(|(id, life)| (id, life.state()));
+                (all.all(|(id, state)| down(id, state) || state.is_stuck()), stuck)
+            }
             Goal::Up => {
-                let down = lives().filter(|(_, state)| state.pid().is_none()).map(|(id, _)| id).collect();
-                (lives().all(|(_, state)| !state.is_moving()), down)
+                let down = lives().filter(|(_, life)| !life.is_up_or_done()).map(|(id, _)| id).collect();
+                (lives().all(|(_, life)| !life.is_coming()), down)
             }
         };
         if !done {
@@ -258,7 +264,8 @@ impl Supervisor {
             None => self.answer_done(waiting.client, waiting.request, "done"),
             Some(unit) => {
                 let why = unit.last_error.as_deref().unwrap_or("it has ended");
-                let error = format!("cannot start {}: {why}", unit.plan.id);
+                let what = if waiting.goal == Goal::Down { "stop" } else { "start" };
+                let error = format!("cannot {what} {}: {why}", unit.plan.id);
                 self.refuse(waiting.client, waiting.request, error, EXIT_FAILED);
             }
         }
@@ -285,13 +292,14 @@ impl Supervisor {
                 return true;
             };
             let now = self.now;
+            let waits_for = self.waits_for(id);
             let (Some(unit), Some(life)) =
                 (self.units.get_mut(id.index()).and_then(Option::as_mut), self.roster.get(id))
             else {
                 continue;
             };
             let shown = records::shown(&unit.plan.shown);
-            let report = to_raw_value(&unit.report(life, &self.settings, &shown, Some(now))).ok();
+            let report = to_raw_value(&unit.report(life, &self.settings, &shown, waits_for, Some(now))).ok();
             let answer = Answer { id: reporting.request, service: report.as_deref(), ..Answer::default() };
             self.clients.answer(reporting.client, &answer);
             self.clients.flush(reporting.client, true);

@@ -29,6 +29,7 @@ mod files;
 mod hostile;
 mod logs;
 mod node;
+mod order;
 mod orders;
 mod pid1;
 mod reload;
