@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use super::failure::{FAILED, NOT_RUNNING, OK, SECOND, SYSTEM, UNKNOWN};
 use super::options::{Flag, Opt, WAITING, switch, valued};
+use super::verbs_of_change::{ADD, CREATE, DISABLE, ENABLE, REMOVE, SIGNAL};
 
 /// What a verb leads to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +24,18 @@ pub(super) enum Does {
     Stop,
     /// Stops and starts services.
     Restart,
+    /// Adds a service.
+    Add,
+    /// Makes a service.
+    Create,
+    /// Takes services out.
+    Remove,
+    /// Has services run.
+    Enable,
+    /// Has services not run.
+    Disable,
+    /// Sends a signal.
+    Signal,
     /// Reads the configuration again.
     Reload,
     /// Ends the supervisor.
@@ -360,9 +373,9 @@ static PLAN: Verb = Verb {
 };
 
 /// All of them, in the order people read them.
-static VERBS: [&Verb; 16] = [
-    &RUN, &STATUS, &START, &STOP, &RESTART, &LOGS, &EVENTS, &CHECK, &RELOAD, &HEALTH, &METRICS, &SHUTDOWN,
-    &VERSION, &HELP, &SCRIBE, &PLAN,
+static VERBS: [&Verb; 22] = [
+    &RUN, &STATUS, &START, &STOP, &RESTART, &SIGNAL, &LOGS, &EVENTS, &ADD, &CREATE, &REMOVE, &ENABLE,
+    &DISABLE, &CHECK, &RELOAD, &HEALTH, &METRICS, &SHUTDOWN, &VERSION, &HELP, &SCRIBE, &PLAN,
 ];
 
 /// The verb of this name.

@@ -5,6 +5,7 @@
 mod corpus;
 mod course;
 mod document;
+pub(crate) mod edit;
 mod environment;
 mod error;
 mod item;
@@ -25,5 +26,7 @@ mod units;
 
 pub(crate) use environment::{Environment, default_dir};
 pub(crate) use error::{ConfigError, nearest};
-pub(crate) use load::{check_file, load, settings};
-pub(crate) use units::{duration, duration_text};
+pub(crate) use load::{
+    Edit, check_file, files_of, load, load_edited, read_service, services_folder, settings,
+};
+pub(crate) use units::{duration, duration_text, signal};

@@ -56,16 +56,6 @@ pub(super) struct Written {
 type Served = (Server, Option<(Address, Place)>);
 
 /// Reads a service; `None` if anything is wrong with it, which is told.
-pub(super) fn read(
-    path: &Path,
-    defaults: &Said,
-    environment: &Environment,
-    problems: &mut Problems,
-) -> Option<Written> {
-    read_document(Document::read(path, problems)?, defaults, environment, problems)
-}
-
-/// The same for a file that is read already.
 pub(super) fn read_document(
     mut document: Document,
     defaults: &Said,

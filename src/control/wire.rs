@@ -35,6 +35,17 @@ pub(crate) enum Order {
     Stop(Named),
     /// One operation of the supervisor, also when a child of the service asks for it.
     Restart(Named),
+    /// Sends a signal to the process of each, or to its whole group.
+    Signal {
+        /// Ids; none means all.
+        #[serde(default)]
+        services: Vec<Box<str>>,
+        /// Its number.
+        signal: i32,
+        /// Whether to the whole process group.
+        #[serde(default)]
+        group: bool,
+    },
     /// Reads the configuration again; only what changed is touched.
     Reload,
     /// Answered once no service is on its way (starting or stopping).

@@ -1,6 +1,7 @@
 //! What clients asked for: taken, and answered once it is done. Who they are and how bytes reach them is the
 //! matter of `control`.
 
+use std::os::fd::AsFd;
 use std::path::Path;
 use std::time::Instant;
 
@@ -13,6 +14,7 @@ use crate::life::policy::Event;
 use crate::life::roster::Id;
 use crate::life::state::State;
 use crate::scribe::wire::Kind;
+use crate::sys::{own, signal};
 
 use super::scribes::Purpose;
 use super::unit::millis;
@@ -134,6 +136,12 @@ impl Supervisor {
             Order::Start(named) => self.order(client, id, &named, Event::Start, Goal::Up),
             Order::Stop(named) => self.order(client, id, &named, Event::Stop, Goal::Down),
             Order::Restart(named) => self.order(client, id, &named, Event::Restart, Goal::Up),
+            Order::Signal { services, signal, group } => {
+                match self.signal_services(&services, signal, group) {
+                    Ok(()) => self.answer_done(client, id, "done"),
+                    Err((error, exit)) => self.refuse(client, id, error, exit),
+                }
+            }
             Order::Reload => self.begin_reload(Some((client, id))),
             Order::Settled => {
                 self.orders.waiting.push(Waiting {
@@ -170,6 +178,33 @@ impl Supervisor {
         }
         let goal = if named.wait { goal } else { Goal::Nothing };
         self.orders.waiting.push(Waiting { client, request, ids, goal });
+    }
+
+    /// Sends a signal on behalf of a client: to all of the services, or, if one has no process, to none.
+    fn signal_services(&self, names: &[Box<str>], signal: i32, group: bool) -> Result<(), (String, u8)> {
+        let mut targets = Vec::new();
+        for id in self.find(names).map_err(|error| (error, EXIT_UNKNOWN))? {
+            let Some(unit) = self.unit(id) else { continue };
+            match (self.roster.get(id).and_then(|life| life.state().pid()), &unit.present) {
+                (Some(pid), Some(present)) => targets.push((unit, pid, present.pidfd.as_ref())),
+                // Of all services, those that run are meant.
+                _ if names.is_empty() => {}
+                _ => {
+                    let error = format!("cannot signal {}: it is not running", unit.plan.id);
+                    return Err((error, EXIT_FAILED));
+                }
+            }
+        }
+        for (unit, pid, pidfd) in targets {
+            let pidfd = pidfd.map(AsFd::as_fd);
+            let to = if group { signal::to_group } else { signal::to_process };
+            let sent = to(pid, pidfd, signal);
+            let failed =
+                |error| (format!("cannot signal {}: {}", unit.plan.id, own::reason(&error)), EXIT_FAILED);
+            sent.map_err(failed)?;
+            ::log::info!("{}: {} was sent to it on request", unit.plan.id, signal::name(signal));
+        }
+        Ok(())
     }
 
     /// The services with these ids; all for none.

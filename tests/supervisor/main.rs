@@ -23,6 +23,7 @@
 mod support;
 
 mod abuse;
+mod change;
 mod channel;
 mod crash;
 mod files;
