@@ -19,7 +19,9 @@ pub(super) const UNKNOWN: u8 = 4;
 pub(super) const USAGE: u8 = 64;
 /// `EX_UNAVAILABLE`: there is no supervisor, or it does not answer.
 pub(super) const UNAVAILABLE: u8 = 69;
-/// `EX_NOPERM`: it is there, and not for this user.
+/// LSB, of an action: it is there, and not for this user.
+pub(super) const REFUSED: u8 = UNKNOWN;
+/// `EX_NOPERM`: a file is there, and not for this user.
 pub(super) const NO_PERMISSION: u8 = 77;
 /// `EX_CONFIG`: the configuration has a problem.
 pub(super) const CONFIGURATION: u8 = 78;
@@ -81,7 +83,7 @@ impl From<ClientError> for Failure {
     fn from(error: ClientError) -> Self {
         let code = match &error {
             ClientError::Connect { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
-                NO_PERMISSION
+                REFUSED
             }
             ClientError::Connect { .. }
             | ClientError::Talk(_)

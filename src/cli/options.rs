@@ -3,7 +3,7 @@
 
 use serde::Serialize;
 
-use super::failure::{CONFIGURATION, FAILED, NO_PERMISSION, OK, UNAVAILABLE, USAGE};
+use super::failure::{CONFIGURATION, FAILED, NO_PERMISSION, OK, REFUSED, UNAVAILABLE, USAGE};
 
 /// An option, for the verbs to ask after.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,22 +38,6 @@ pub(super) enum Flag {
     Table,
     /// Wait until they have settled.
     Settled,
-    /// Put it in the place of what is there.
-    Replace,
-    /// An `OpenAPI` document.
-    OpenApi,
-    /// A port.
-    Port,
-    /// A transport.
-    Transport,
-    /// An address.
-    Host,
-    /// Where an API is.
-    BaseUrl,
-    /// The command speaks MCP.
-    Bridge,
-    /// To the whole process group.
-    Group,
 }
 
 /// An option.
@@ -105,7 +89,8 @@ pub(super) const EXITS: &[(u8, &str)] = &[
     (FAILED, "not done; one line on standard error says why"),
     (USAGE, "the command line makes no sense"),
     (UNAVAILABLE, "there is no supervisor, or it does not answer"),
-    (NO_PERMISSION, "no permission"),
+    (REFUSED, "this user may not: see control in mcp-init.json"),
+    (NO_PERMISSION, "a file may not be read"),
     (CONFIGURATION, "the configuration has a problem"),
 ];
 

@@ -4,8 +4,9 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::failure::{FAILED, Failure, UNKNOWN};
+use super::failure::{FAILED, Failure, REFUSED, UNKNOWN};
 use super::output::Output;
+use crate::control::access::EXIT_REFUSED;
 use crate::control::client::{Client, ClientError};
 use crate::control::wire::{Answer, SupervisorReport};
 
@@ -31,12 +32,6 @@ pub(super) struct Service {
     pub(super) cpu_usage: Option<f64>,
     /// Likewise.
     pub(super) health_status: Box<str>,
-    /// See `wire::Past`.
-    #[serde(default)]
-    pub(super) waits_for: Option<Box<str>>,
-    /// Likewise.
-    #[serde(default)]
-    pub(super) completed: bool,
     /// See `wire::Live`: whether it should run.
     #[serde(default)]
     pub(super) enabled: bool,
@@ -127,6 +122,8 @@ impl End {
         match self {
             Self::Unheard => Ok(""),
             Self::Done(text) => Ok(text),
+            // Between us it has a number of its own, which cannot mean that there is no such service.
+            Self::Error(text, EXIT_REFUSED) => Err(Failure::new(REFUSED, &**text)),
             Self::Error(text, exit) => Err(Failure::new(*exit, &**text)),
         }
     }
@@ -242,7 +239,7 @@ fn parse<'a, T: Deserialize<'a>>(line: &'a [u8]) -> Result<T, ClientError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::control::wire::{Live, Past, ServiceReport};
+    use crate::control::wire::{Live, ServiceReport};
 
     #[test]
     fn what_is_shown_is_what_is_reported() {
@@ -276,7 +273,6 @@ mod tests {
             health_status: "unhealthy".into(),
             created_at: "t".into(),
             updated_at: "t".into(),
-            past: Past { waits_for: Some("db".into()), completed: true, ..Past::default() },
             live: Some(live),
         };
         let shown: Service = serde_json::from_str(&serde_json::to_string(&report).unwrap()).unwrap();
@@ -287,7 +283,6 @@ mod tests {
         assert_eq!(shown.endpoint.as_deref(), Some("http://127.0.0.1:3001/mcp"));
         assert_eq!((shown.uptime, shown.retry_in, shown.request_count), (Some(5), Some(6), Some(7)));
         assert_eq!((shown.error_count, shown.average_response_time), (Some(8), Some(0.5)));
-        assert_eq!((shown.waits_for.as_deref(), shown.completed), (Some("db"), true));
         assert_eq!((shown.dropped_lines, shown.ignored_messages), (9, 10));
     }
 }

@@ -250,7 +250,7 @@ fn whoever_is_turned_away_is_told_so() {
         }
     });
     for verb in ["status", "status --json", "health --live"] {
-        assert_eq!(stage.types(verb), (77, "cannot serve you".to_owned()), "{verb}");
+        assert_eq!(stage.types(verb), (4, "cannot serve you".to_owned()), "{verb}");
     }
     refusing.join().unwrap();
 }

@@ -11,6 +11,7 @@ use super::error::{ConfigError, Place, Problems, WHOLE};
 use super::item::Item;
 use super::json::{self, Kind, Node, join};
 use super::substitute::substitute;
+use super::trust;
 
 /// Largest file: an `OpenAPI` document may be inline.
 const FILE_BYTES_MAX: u64 = 16 * 1024 * 1024;
@@ -158,11 +159,12 @@ fn settle(page: &Page, node: &mut Node, field: &str, environment: &Environment, 
 
 /// Opens a regular file. Anything else (a pipe, a terminal) could keep us waiting.
 fn open_regular(path: &Path) -> io::Result<File> {
-    if fs::metadata(path)?.is_file() {
-        File::open(path)
-    } else {
-        Err(io::Error::other("it is not a regular file"))
+    if !fs::metadata(path)?.is_file() {
+        return Err(io::Error::other("it is not a regular file"));
     }
+    let file = File::open(path)?;
+    trust::check(path, &file.metadata()?)?;
+    Ok(file)
 }
 
 /// Whether a file can be read.

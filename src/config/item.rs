@@ -271,6 +271,16 @@ impl<'a> Item<'a> {
         None
     }
 
+    /// Whether it is a list.
+    pub(super) const fn is_list(&self) -> bool {
+        matches!(self.node.kind, Kind::List(_))
+    }
+
+    /// Whether it is an object.
+    pub(super) const fn is_object(&self) -> bool {
+        matches!(self.node.kind, Kind::Object(_))
+    }
+
     /// The values of a list of at most so many.
     pub(super) fn items(&self, problems: &mut Problems, most: usize) -> Option<Vec<Item<'a>>> {
         let Kind::List(items) = &self.node.kind else {

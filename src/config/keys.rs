@@ -7,16 +7,13 @@ use super::error::Problems;
 use super::item::{Choice, Item};
 use super::plan::{LogMode, Readiness, Restart};
 use super::said::{Retries, Said, set};
-use super::service;
 use super::units::{self, SIGNAL_MAX};
+use super::{identity, limits};
 
 /// These keys.
-pub(super) const KEYS: [&str; 23] = [
+pub(super) const KEYS: [&str; 29] = [
     "description",
     "enabled",
-    "start",
-    "onExit",
-    "successExitCodes",
     "env",
     "workingDirectory",
     "cwd",
@@ -35,19 +32,25 @@ pub(super) const KEYS: [&str; 23] = [
     "healthCheckInterval",
     "healthCheckTimeout",
     "log",
-];
-
-/// Keys of a service that a later version brings.
-pub(super) const LATER: [&str; 13] = [
-    "envFile",
-    "inheritEnv",
     "umask",
     "user",
     "group",
+    "groups",
+    "chroot",
     "limits",
     "memoryLimit",
     "cpuLimit",
     "pidsLimit",
+];
+
+/// Keys of a service that a later version brings.
+pub(super) const LATER: [&str; 10] = [
+    "type",
+    "start",
+    "dependsOn",
+    "envFile",
+    "inheritEnv",
+    "onExit",
     "alerts",
     "listen",
     "schedule",
@@ -55,18 +58,11 @@ pub(super) const LATER: [&str; 13] = [
 ];
 
 /// Keys of `restartPolicy`.
-pub(super) const RESTART_POLICY: [&str; 7] = [
-    "maxRetries",
-    "retryDelay",
-    "backoffMultiplier",
-    "maxRetryDelay",
-    "jitter",
-    "resetAfter",
-    "permanentExitCodes",
-];
+pub(super) const RESTART_POLICY: [&str; 6] =
+    ["maxRetries", "retryDelay", "backoffMultiplier", "maxRetryDelay", "jitter", "resetAfter"];
 
 /// Keys of `stop`.
-pub(super) const STOP: [&str; 3] = ["command", "signal", "timeout"];
+pub(super) const STOP: [&str; 2] = ["signal", "timeout"];
 
 /// Keys of `healthCheck`.
 pub(super) const HEALTH_CHECK: [&str; 5] = ["type", "interval", "timeout", "retries", "startPeriod"];
@@ -127,9 +123,6 @@ pub(super) fn read(said: &mut Said, item: &Item<'_>, seen: &mut Seen, problems: 
     match item.key {
         "description" => drop(item.longest(problems, DESCRIPTION_CHARS_MAX)),
         "enabled" => set(&mut said.enabled, item.boolean(problems)),
-        "start" => said.course.read_start(item, problems),
-        "onExit" => said.course.read_on_exit(item, problems),
-        "successExitCodes" => said.course.read_success(item, problems),
         "env" => environment(said, item, problems),
         "workingDirectory" | "cwd" => {
             if seen.first("workingDirectory", item, problems) {
@@ -157,9 +150,28 @@ pub(super) fn read(said: &mut Said, item: &Item<'_>, seen: &mut Seen, problems: 
         "healthCheckInterval" => health_interval(said, item, seen, problems),
         "healthCheckTimeout" => health_timeout(said, item, seen, problems),
         "log" => log(said, item, problems),
+        "umask" => set(&mut said.umask, umask(item, problems)),
+        "user" => set(&mut said.identity.user, identity::user(item, problems)),
+        "group" => set(&mut said.identity.group, identity::group(item, problems)),
+        "groups" => set(&mut said.identity.groups, identity::groups(item, problems)),
+        "chroot" => set(&mut said.chroot, item.path(problems)),
+        "limits" => limits::read(&mut said.limits, item, problems),
+        "memoryLimit" => set(&mut said.limits.memory, item.size(problems)),
+        "cpuLimit" => set(&mut said.limits.cpu, limits::cpu(item, problems)),
+        "pidsLimit" => set(&mut said.limits.pids, limits::pids(item, problems)),
         _ => return false,
     }
     true
+}
+
+/// `umask`: octal digits, because no number of JSON is one
+fn umask(item: &Item<'_>, problems: &mut Problems) -> Option<u32> {
+    let good = |text: &str| {
+        let digits = text.strip_prefix('0').filter(|rest| rest.len() == 3).unwrap_or(text);
+        digits.len() == 3 && digits.bytes().all(|byte| (b'0'..=b'7').contains(&byte))
+    };
+    let text = item.matching(problems, "a mask in octal digits, like \"027\"", good)?;
+    u32::from_str_radix(text, 8).ok()
 }
 
 /// Whether a name is one of an environment variable.
@@ -190,7 +202,6 @@ fn restart_policy(said: &mut Said, item: &Item<'_>, seen: &mut Seen, problems: &
             "maxRetryDelay" => set(&mut said.max_retry_delay, item.duration(problems, Duration::ZERO)),
             "jitter" => set(&mut said.jitter, item.number(problems, 0.0..=1.0)),
             "resetAfter" => set(&mut said.reset_after, item.duration(problems, Duration::ZERO)),
-            "permanentExitCodes" => said.course.read_permanent(&item, problems),
             _ => item.unknown(problems, &RESTART_POLICY, &[]),
         }
     }
@@ -222,10 +233,9 @@ fn retry_delay(said: &mut Said, item: &Item<'_>, seen: &mut Seen, problems: &mut
 fn stop(said: &mut Said, item: &Item<'_>, problems: &mut Problems) {
     for item in item.members(problems) {
         match item.key {
-            "command" => set(&mut said.course.stop_command, service::command(&item, None, problems)),
             "signal" => set(&mut said.stop_signal, signal(&item, problems)),
             "timeout" => set(&mut said.stop_timeout, item.duration(problems, Duration::ZERO)),
-            _ => item.unknown(problems, &STOP, &[]),
+            _ => item.unknown(problems, &STOP, &["command"]),
         }
     }
 }

@@ -1,18 +1,19 @@
 //! What is written: configuration files become a plan, or problems with file, line, column and field.
 //! Nothing is started here, and nothing is remembered.
 
+mod accounts;
+pub(crate) mod control;
 #[cfg(test)]
 mod corpus;
-mod course;
 mod document;
-pub(crate) mod edit;
 mod environment;
 mod error;
+pub(crate) mod identity;
 mod item;
 mod json;
 mod keys;
+pub(crate) mod limits;
 mod load;
-mod order;
 pub(crate) mod plan;
 mod said;
 mod server;
@@ -22,11 +23,11 @@ mod shown;
 mod substitute;
 #[cfg(test)]
 mod tests;
+mod trust;
 mod units;
 
 pub(crate) use environment::{Environment, default_dir};
 pub(crate) use error::{ConfigError, nearest};
-pub(crate) use load::{
-    Edit, check_file, files_of, load, load_edited, read_service, services_folder, settings,
-};
-pub(crate) use units::{duration, duration_text, signal};
+pub(crate) use load::{check_file, load, settings};
+pub(crate) use service::PATH;
+pub(crate) use units::{duration, duration_text};

@@ -7,6 +7,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::control::Control;
+use super::identity::Identity;
+use super::limits::Limits;
+
 /// Everything the configuration says. It crosses a pipe as JSON when a reload is read by a child.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Plan {
@@ -32,10 +36,10 @@ pub(crate) struct Settings {
     pub(crate) runner: PathBuf,
     /// Time for all services together to end.
     pub(crate) shutdown_timeout: Duration,
-    /// How many services are started again in a second, of those that nobody ordered.
-    pub(crate) restarts_per_second: u32,
     /// `error`, `warn`, `info`, `debug`.
     pub(crate) log_level: LogLevel,
+    /// Who may command.
+    pub(crate) control: Control,
 }
 
 /// How much the supervisor says of itself.
@@ -52,13 +56,6 @@ pub(crate) enum LogLevel {
     Debug,
 }
 
-impl Service {
-    /// Whether it is started with the supervisor.
-    pub(crate) fn is_started_at_boot(&self) -> bool {
-        self.enabled && self.start == Start::Boot
-    }
-}
-
 /// One service, complete: every default is filled in.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Service {
@@ -66,24 +63,22 @@ pub(crate) struct Service {
     pub(crate) id: Box<str>,
     /// Words for people.
     pub(crate) name: Option<Box<str>>,
-    /// What it is there for.
-    pub(crate) kind: Kind,
-    /// When it is started.
-    pub(crate) start: Start,
-    /// Whether it is started when it is time to.
+    /// Started at boot.
     pub(crate) enabled: bool,
-    /// What it waits for; the names are those of other services, and there is no circle.
-    pub(crate) depends_on: Vec<Dependency>,
-    /// Exits that are good ones, beside code 0.
-    pub(crate) success: Success,
-    /// What its end means for the whole.
-    pub(crate) on_exit: OnExit,
     /// What is run.
     pub(crate) program: Program,
     /// Declared variables, substituted; they come on top of the allow-list.
     pub(crate) env: BTreeMap<Box<str>, Box<str>>,
     /// Where it runs; the folder of its file unless said (absolute).
     pub(crate) working_directory: PathBuf,
+    /// The mask of its new files.
+    pub(crate) umask: u32,
+    /// Its root, if it is another one.
+    pub(crate) chroot: Option<PathBuf>,
+    /// Who it runs as.
+    pub(crate) identity: Identity,
+    /// How much of the machine it gets.
+    pub(crate) limits: Limits,
     /// Whether it is given a channel.
     pub(crate) channel: bool,
     /// What counts as ready.
@@ -134,68 +129,6 @@ pub(crate) enum Readiness {
     Channel,
 }
 
-/// What a service is there for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Kind {
-    /// To run.
-    Daemon,
-    /// To end, with something done.
-    Task,
-}
-
-/// When a service is started.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum Start {
-    /// With the supervisor.
-    Boot,
-    /// When somebody says so, or needs it.
-    Manual,
-}
-
-/// A service that another one waits for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Dependency {
-    /// Its id.
-    pub(crate) service: Box<str>,
-    /// How far it has to be.
-    pub(crate) condition: Condition,
-}
-
-/// How far a service has to be for another one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Condition {
-    /// It has a process.
-    Started,
-    /// It is ready; a task is when it has completed.
-    Ready,
-    /// It has ended well.
-    Completed,
-}
-
-/// Exits that are good ones.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Success {
-    /// Exit codes.
-    pub(crate) codes: Vec<u8>,
-    /// Signals.
-    pub(crate) signals: Vec<i32>,
-}
-
-/// What a service's end means for the whole.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum OnExit {
-    /// Nothing.
-    Nothing,
-    /// Everything ends, with its exit code.
-    Shutdown,
-    /// The same, if it has failed.
-    ShutdownOnFailure,
-}
-
 /// When a service that ended is started again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -209,7 +142,7 @@ pub(crate) enum Restart {
 }
 
 /// How a service that ended is started again.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub(crate) struct RestartPolicy {
     /// Restarts in a row before it is given up; `None` is without end.
     pub(crate) max_retries: Option<u32>,
@@ -223,18 +156,14 @@ pub(crate) struct RestartPolicy {
     pub(crate) jitter: f64,
     /// Uptime after which earlier failures are forgotten.
     pub(crate) reset_after: Duration,
-    /// Exit codes after which it is not started again.
-    pub(crate) permanent_exit_codes: Vec<u8>,
 }
 
 /// How a service is stopped.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Stop {
-    /// A program that asks it to end, and its arguments; none: the signal does.
-    pub(crate) command: Vec<Box<str>>,
     /// The signal's number.
     pub(crate) signal: i32,
-    /// From the signal or the command to SIGKILL.
+    /// From the signal to SIGKILL.
     pub(crate) timeout: Duration,
 }
 

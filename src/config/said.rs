@@ -5,9 +5,12 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::course::Course;
-use super::plan::{Dependency, OnExit, Start};
+use super::identity::Identity;
+use super::limits::Limits;
 use super::plan::{HealthCheck, Log, LogMode, Program, Readiness, Restart, RestartPolicy, Service, Stop};
+
+/// The mask of new files: whoever started us has no say in it.
+const UMASK: u32 = 0o022;
 
 /// What is said so far; `None` where nothing is.
 #[derive(Debug, Clone, Default)]
@@ -16,10 +19,6 @@ pub(super) struct Said {
     pub(super) name: Option<Box<str>>,
     /// See [`Service`].
     pub(super) enabled: Option<bool>,
-    /// What it is there for, and what its exits mean.
-    pub(super) course: Course,
-    /// See [`Service`].
-    pub(super) depends_on: Vec<Dependency>,
     /// See [`Service`]; layers add to each other.
     pub(super) env: BTreeMap<Box<str>, Box<str>>,
     /// See [`Service`].
@@ -68,6 +67,14 @@ pub(super) struct Said {
     pub(super) log_max_total: Option<u64>,
     /// See [`Log`].
     pub(super) log_timestamps: Option<bool>,
+    /// See [`Service`].
+    pub(super) umask: Option<u32>,
+    /// See [`Service`].
+    pub(super) chroot: Option<PathBuf>,
+    /// See [`Service`].
+    pub(super) identity: Identity,
+    /// See [`Service`].
+    pub(super) limits: Limits,
 }
 
 /// Restarts in a row before a service is given up.
@@ -102,28 +109,29 @@ impl Said {
             server || self.channel == Some(true) || readiness == Readiness::Channel || health_check.is_some();
         Service {
             id: id.into(),
-            kind: self.course.kind(),
-            start: self.course.start.unwrap_or(Start::Boot),
             enabled: self.enabled.unwrap_or(true),
-            success: self.course.success.clone().unwrap_or_default(),
-            on_exit: self.course.on_exit.unwrap_or(OnExit::Nothing),
             program,
             channel,
             readiness,
             ready_timeout: self.ready_timeout.unwrap_or(seconds(30)),
-            restart: self.course.restart(self.restart),
+            restart: self.restart.unwrap_or(Restart::Always),
             restart_policy: self.restart_policy(),
             stop: Stop {
-                command: self.course.stop_command.clone().unwrap_or_default(),
                 signal: self.stop_signal.unwrap_or(libc::SIGTERM),
                 timeout: self.stop_timeout.unwrap_or(seconds(5)),
             },
             health_check,
             log: self.log(),
-            depends_on: self.depends_on,
             name: self.name,
             env: self.env,
-            working_directory: self.working_directory.unwrap_or_else(|| folder.to_path_buf()),
+            working_directory: self.working_directory.unwrap_or_else(|| match self.chroot {
+                Some(_) => PathBuf::from("/"),
+                None => folder.to_path_buf(),
+            }),
+            umask: self.umask.unwrap_or(UMASK),
+            chroot: self.chroot,
+            identity: self.identity,
+            limits: self.limits,
             shown: shown.into(),
         }
     }
@@ -140,8 +148,6 @@ impl Said {
             max_retry_delay: self.max_retry_delay.unwrap_or(seconds(30)),
             jitter: self.jitter.unwrap_or(0.1),
             reset_after: self.reset_after.unwrap_or(seconds(60)),
-            // The code by which programs of s6 say that another try cannot help.
-            permanent_exit_codes: self.course.permanent.clone().unwrap_or_else(|| vec![125]),
         }
     }
 

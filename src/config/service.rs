@@ -1,8 +1,9 @@
 //! One file of `services.d`: what it runs, and the rest of it over the defaults.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::document::{Document, reason};
 use super::environment::Environment;
@@ -10,28 +11,22 @@ use super::error::{Place, Problems};
 use super::item::Item;
 use super::json::Kind;
 use super::keys::{self, Seen};
-use super::order;
+use super::limits;
 use super::plan::{Program, Server, Service};
 use super::said::Said;
 use super::server::{self, Address, McpConfig};
 use super::shown::shown;
+use super::trust;
 
 /// The keys of a service that are no defaults.
-pub(super) const KEYS: [&str; 10] = [
-    "$schema",
-    "serverId",
-    "serverName",
-    "type",
-    "dependsOn",
-    "mcpConfig",
-    "configFile",
-    "command",
-    "scriptPath",
-    "args",
-];
+pub(super) const KEYS: [&str; 8] =
+    ["$schema", "serverId", "serverName", "mcpConfig", "configFile", "command", "scriptPath", "args"];
 
 /// Keys of which a service has exactly one.
 const PROGRAMS: [&str; 4] = ["mcpConfig", "configFile", "command", "scriptPath"];
+
+/// Where programs are looked for when nobody says where.
+pub(crate) const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// Most arguments of a program.
 const ARGUMENTS_MAX: usize = 1024;
@@ -46,8 +41,6 @@ pub(super) struct Written {
     pub(super) service: Service,
     /// Where its id is written.
     pub(super) id_at: Place,
-    /// What it waits for, and where that is written.
-    pub(super) needs: order::Needs,
     /// Where it listens, and where that is written.
     pub(super) address: Option<(Address, Place)>,
 }
@@ -56,6 +49,16 @@ pub(super) struct Written {
 type Served = (Server, Option<(Address, Place)>);
 
 /// Reads a service; `None` if anything is wrong with it, which is told.
+pub(super) fn read(
+    path: &Path,
+    defaults: &Said,
+    environment: &Environment,
+    problems: &mut Problems,
+) -> Option<Written> {
+    read_document(Document::read(path, problems)?, defaults, environment, problems)
+}
+
+/// The same for a file that is read already.
 pub(super) fn read_document(
     mut document: Document,
     defaults: &Said,
@@ -71,13 +74,44 @@ pub(super) fn read_document(
     let id_item = root.get("serverId");
     let id = id(&root, id_item.as_ref(), problems);
     said.name = root.get("serverName").and_then(|item| name(&item, problems));
-    said.course.read_kind(&root, problems);
-    let needs = root.get("dependsOn").map(|item| order::read(&item, problems)).unwrap_or_default();
-    said.depends_on = needs.iter().map(|(need, _)| need.clone()).collect();
     let (program, address) = program(&root, &id, &mut said, environment, problems)?;
+    if said.chroot.is_some() && matches!(program, Program::Server(_)) {
+        let item = root.get("chroot").or_else(|| root.get("mcpConfig"));
+        let problem = "cannot be for a server: its runner and its configuration are outside";
+        problems.push(root.page.error(item.map_or(root.node.at, |item| item.key_at), "chroot", problem));
+    }
     let id_at = root.page.place(id_item.map_or(root.node.at, |item| item.node.at));
     let service = said.complete(&id, program, &root.page.folder, shown);
-    (problems.count() == before).then_some(Written { service, id_at, needs, address })
+    if environment.root {
+        distrust(&service, &root, environment, problems);
+    }
+    (problems.count() == before).then_some(Written { service, id_at, address })
+}
+
+/// Tells of a program that would run as root and that somebody else could change.
+fn distrust(service: &Service, root: &Item<'_>, environment: &Environment, problems: &mut Problems) {
+    let Program::Command(words) = &service.program else { return };
+    if service.identity.uid().is_some_and(|uid| uid != 0) || service.chroot.is_some() {
+        return;
+    }
+    let Some(item) = root.get("scriptPath").or_else(|| root.get("command")) else { return };
+    let said = service.env.get("PATH").map(|path| OsStr::new(&**path));
+    let path = said.or_else(|| environment.get("PATH")).unwrap_or_else(|| OsStr::new(PATH));
+    let script = root.get("scriptPath").and_then(|item| item.path(problems));
+    let programs = words.first().map(|word| candidates(word, path)).unwrap_or_default();
+    for candidates in [programs, script.into_iter().collect()] {
+        if let Some(problem) = trust::changeable(candidates.iter().map(PathBuf::as_path)) {
+            item.wrong(problems, &problem);
+        }
+    }
+}
+
+/// Where a program may be, in order.
+fn candidates(program: &str, path: &OsStr) -> Vec<PathBuf> {
+    if program.contains('/') {
+        return vec![PathBuf::from(program)];
+    }
+    std::env::split_paths(path).map(|folder| folder.join(program)).collect()
 }
 
 /// Reads all keys but those of [`KEYS`].
@@ -100,11 +134,12 @@ fn read_keys(said: &mut Said, root: &Item<'_>, problems: &mut Problems) {
 
 /// Tells of a key that a service does not have.
 fn unknown(item: &Item<'_>, problems: &mut Problems) {
-    let objects: [(&str, &[&str]); 5] = [
+    let objects: [(&str, &[&str]); 6] = [
         ("mcpConfig", &server::KEYS),
         ("restartPolicy", &keys::RESTART_POLICY),
         ("healthCheck", &keys::HEALTH_CHECK),
         ("stop", &keys::STOP),
+        ("limits", &limits::LIMITS),
         ("log", &keys::LOG),
     ];
     let home =
@@ -220,11 +255,7 @@ fn config_file(
 }
 
 /// `command` with `args`, or a `command` that is all of it.
-pub(super) fn command(
-    item: &Item<'_>,
-    args: Option<&Item<'_>>,
-    problems: &mut Problems,
-) -> Option<Vec<Box<str>>> {
+fn command(item: &Item<'_>, args: Option<&Item<'_>>, problems: &mut Problems) -> Option<Vec<Box<str>>> {
     if !matches!(item.node.kind, Kind::List(_)) {
         let mut words = vec![program_name(item, problems)?];
         words.extend(arguments(args, problems)?);

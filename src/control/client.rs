@@ -127,7 +127,9 @@ impl Client {
         }
         match self.stream.write_all(&line) {
             // Whoever is turned away was told why before the door was shut.
-            Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(ClientError::Talk(error)),
+            Err(error) if !matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset) => {
+                Err(ClientError::Talk(error))
+            }
             Ok(()) | Err(_) => Ok(self.id),
         }
     }
@@ -153,7 +155,6 @@ impl Client {
             match self.line() {
                 Ok(_) => {}
                 Err(ClientError::Closed) => return Ok(()),
-                Err(ClientError::Talk(error)) if error.kind() == ErrorKind::ConnectionReset => return Ok(()),
                 Err(error) => return Err(error),
             }
         }
@@ -175,6 +176,8 @@ impl Client {
                 Ok(())
             }
             (Err(error), _) if error.kind() == ErrorKind::Interrupted => Ok(()),
+            // It hung up before it had read all we said. What it said is there to be read; then it ends.
+            (Err(error), _) if error.kind() == ErrorKind::ConnectionReset => Ok(()),
             (Err(error), Some((limit, _))) if error.kind() == ErrorKind::WouldBlock => {
                 Err(ClientError::Late(limit))
             }

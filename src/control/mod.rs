@@ -1,5 +1,6 @@
 //! Requests and answers of the control socket, both of its sides. No service is touched here.
 
+pub(crate) mod access;
 pub(crate) mod client;
 pub(crate) mod server;
 pub(crate) mod wire;

@@ -6,10 +6,12 @@ use std::io::{self, Read, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::net::{UnixListener, UnixStream};
 
-use nix::sys::socket::{getsockopt, sockopt};
 use serde::Serialize;
 
+use super::access::{EXIT_REFUSED, Level, granted};
 use super::wire::{Answer, REQUEST_BYTES_MAX, Request};
+use crate::config::control::Control;
+use crate::sys::peer;
 
 /// Clients at a time; a further one takes the place of one that asks nothing, or is turned away.
 const CLIENTS_MAX: usize = 64;
@@ -28,6 +30,10 @@ pub(crate) type ClientId = usize;
 struct Client {
     /// Nonblocking.
     stream: UnixStream,
+    /// Its user.
+    uid: u32,
+    /// How far it may go.
+    level: Level,
     /// What it sent and was not yet looked at.
     received: Vec<u8>,
     /// What it has not taken yet.
@@ -53,6 +59,10 @@ pub(crate) struct Clients {
     next: ClientId,
     /// Descriptors kept for clients: with all others taken by services, somebody must be able to stop some.
     spare: Vec<UnixListener>,
+    /// Who may what.
+    control: Control,
+    /// Users who were turned away and are not told of yet.
+    turned_away: Vec<u32>,
 }
 
 /// What a client is registered with.
@@ -60,9 +70,16 @@ pub(crate) type Register<'a> = &'a mut dyn FnMut(ClientId, i32) -> io::Result<()
 
 impl Clients {
     /// Clients of a socket that listens already.
-    pub(crate) fn new(listener: UnixListener) -> io::Result<Self> {
+    pub(crate) fn new(listener: UnixListener, control: Control) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
-        let mut clients = Self { listener, connected: BTreeMap::new(), next: 0, spare: Vec::new() };
+        let mut clients = Self {
+            listener,
+            connected: BTreeMap::new(),
+            next: 0,
+            spare: Vec::new(),
+            control,
+            turned_away: Vec::new(),
+        };
         clients.refill();
         Ok(clients)
     }
@@ -82,7 +99,7 @@ impl Clients {
     }
 
     /// Takes in whoever waits; `false` when somebody still does, for whom there is no descriptor just now.
-    /// Whoever is neither root nor the user we run as is told so and let go.
+    /// Whoever may do nothing is told so and let go.
     pub(crate) fn accept(&mut self, register: Register<'_>) -> bool {
         loop {
             let stream = match self.listener.accept() {
@@ -92,23 +109,50 @@ impl Clients {
                 Err(_) if self.spare.pop().is_some() => continue,
                 Err(_) => return false,
             };
-            if self.connected.len() >= CLIENTS_MAX {
-                self.make_room();
+            let (uid, level) = self.identify(&stream);
+            if let Some(level) = level
+                && self.connected.len() >= CLIENTS_MAX
+            {
+                self.make_room(level);
             }
-            let refusal = refusal(&stream, self.connected.len());
             if stream.set_nonblocking(true).is_err() || register(self.next, stream.as_raw_fd()).is_err() {
                 continue;
             }
-            let mut client = Client::new(stream);
-            if let Some((error, exit)) = refusal {
-                let answer = Answer { error: Some(error.into()), exit: Some(exit), ..Answer::default() };
-                client.unsent = line(&answer);
-                client.flush();
-                continue;
+            let mut client = Client::new(stream, uid, level.unwrap_or(Level::Read));
+            if level.is_none() {
+                self.turned_away.push(uid);
+                client.turn_away(
+                    &format!("cannot serve user {uid}: it may not command this supervisor"),
+                    EXIT_REFUSED,
+                );
+            } else if self.connected.len() >= CLIENTS_MAX {
+                client.turn_away("cannot take a further client: there are too many", 75);
+            } else {
+                self.connected.insert(self.next, client);
+                self.next = self.next.wrapping_add(1);
             }
-            self.connected.insert(self.next, client);
-            self.next = self.next.wrapping_add(1);
         }
+    }
+
+    /// Who is there, and how far they may go.
+    fn identify(&self, stream: &UnixStream) -> (u32, Option<Level>) {
+        let own = nix::unistd::geteuid().as_raw();
+        peer::of(stream).map_or((u32::MAX, None), |peer| (peer.uid, granted(&self.control, &peer, own)))
+    }
+
+    /// How far a client may go.
+    pub(crate) fn level(&self, id: ClientId) -> Option<Level> {
+        self.connected.get(&id).map(|client| client.level)
+    }
+
+    /// A client's user.
+    pub(crate) fn uid(&self, id: ClientId) -> Option<u32> {
+        self.connected.get(&id).map(|client| client.uid)
+    }
+
+    /// Users who were turned away since the last time.
+    pub(crate) fn take_turned_away(&mut self) -> Vec<u32> {
+        std::mem::take(&mut self.turned_away)
     }
 
     /// Lets a client go.
@@ -126,10 +170,14 @@ impl Clients {
         }
     }
 
-    /// Lets the oldest client go that asked nothing: who only holds a place must not keep others out.
-    fn make_room(&mut self) {
+    /// Lets the oldest client go that asked nothing, or else the oldest that may do less than the one who comes:
+    /// who only holds a place must not keep others out.
+    fn make_room(&mut self, level: Level) {
         let idle = |client: &Client| client.owed == 0 && client.unsent.is_empty();
-        if let Some(id) = self.connected.iter().find(|(_, client)| idle(client)).map(|(id, _)| *id) {
+        let lesser = |client: &Client| client.level < level;
+        let mut all = self.connected.iter();
+        let found = all.clone().find(|(_, client)| idle(client)).or_else(|| all.find(|(_, it)| lesser(it)));
+        if let Some(id) = found.map(|(id, _)| *id) {
             self.connected.remove(&id);
         }
     }
@@ -236,9 +284,11 @@ impl Clients {
 
 impl Client {
     /// It has said nothing yet.
-    const fn new(stream: UnixStream) -> Self {
+    const fn new(stream: UnixStream, uid: u32, level: Level) -> Self {
         Self {
             stream,
+            uid,
+            level,
             received: Vec::new(),
             unsent: Vec::new(),
             owed: 0,
@@ -246,6 +296,13 @@ impl Client {
             skipping: false,
             at_end: false,
         }
+    }
+
+    /// Says why it is not served.
+    fn turn_away(&mut self, error: &str, exit: u8) {
+        let answer = Answer { error: Some(error.into()), exit: Some(exit), ..Answer::default() };
+        self.unsent = line(&answer);
+        self.flush();
     }
 
     /// Sends what it takes now; `false` when it is gone.
@@ -261,15 +318,6 @@ impl Client {
         self.unsent = Vec::new();
         true
     }
-}
-
-/// Why somebody may not be a client.
-fn refusal(stream: &UnixStream, clients: usize) -> Option<(&'static str, u8)> {
-    let uid = getsockopt(stream, sockopt::PeerCredentials).map(|peer| peer.uid()).ok();
-    if uid != Some(0) && uid != Some(nix::unistd::geteuid().as_raw()) {
-        return Some(("cannot obey: only root and the supervisor's own user may command it", 77));
-    }
-    (clients >= CLIENTS_MAX).then_some(("cannot take a further client: there are too many", 75))
 }
 
 /// An answer as a line.

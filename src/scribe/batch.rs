@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
-use std::fs::{self, File, Metadata, OpenOptions, Permissions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, fchown};
 use std::path::{Path, PathBuf};
 
 use super::append::append;
+use super::wire::OWNER_BYTES;
 use crate::sys::scribe_io::is_in_memory;
 
 /// Files that are open at the same time.
@@ -24,7 +25,7 @@ const PRIVATE: u32 = 0o600;
 pub(super) enum Task {
     /// It has this content, also after a power cut.
     Replace(Box<[u8]>),
-    /// It has this content and only its owner may read it.
+    /// It has this content and only its owner may read it, whom the first [`OWNER_BYTES`] bytes name.
     Secret(Box<[u8]>),
     /// It has these lines more.
     Append(Vec<u8>),
@@ -54,34 +55,12 @@ pub(super) fn perform(jobs: Vec<Job>) -> Vec<(Job, i32)> {
     results
 }
 
-/// Gives one file a new content, whole or not at all, also after a power cut; its mode and owner stay, or are
-/// those of `like`. For whoever is no supervisor and may wait.
-pub(crate) fn replace_now(path: &Path, body: &[u8], like: Option<&Metadata>) -> io::Result<()> {
-    let mut folders = BTreeSet::new();
-    let old = fs::metadata(path).ok();
-    let like = old.as_ref().or(like);
-    let file = write_beside(path, body, PRIVATE, &mut folders)?;
-    let mode = like.map_or(PUBLIC, |like| like.mode() & 0o777);
-    let owned = match &old {
-        // Only root may give a file away.
-        Some(old) if nix::unistd::geteuid().is_root() => fchown(&file, Some(old.uid()), Some(old.gid())),
-        Some(_) | None => Ok(()),
-    };
-    let settled = owned.and_then(|()| file.set_permissions(Permissions::from_mode(mode)));
-    let synced = settled.and_then(|()| file.sync_all()).and_then(|()| finish(path, &mut folders));
-    if synced.is_err() {
-        drop(fs::remove_file(temporary(path)));
-    }
-    synced?;
-    folders.iter().try_for_each(|folder| File::open(folder)?.sync_all())
-}
-
 /// Does jobs that wait for no disk: all but replacements on one.
 pub(super) fn perform_at_once(jobs: Vec<Job>) -> Vec<(Job, i32)> {
     let at_once = |job: Job| {
         let result = match &job.task {
-            Task::Replace(body) => replace(&job.path, body, PUBLIC),
-            Task::Secret(body) => replace(&job.path, body, PRIVATE),
+            Task::Replace(body) => replace(&job.path, body, PUBLIC, None),
+            Task::Secret(body) => replace_secret(&job.path, body),
             Task::Append(lines) => append(&job.path, lines),
             Task::Remove => remove(&job.path),
         };
@@ -131,20 +110,28 @@ fn perform_some(jobs: Vec<Job>) -> Vec<(Job, i32)> {
 fn begin(job: &Job, folders: &mut BTreeSet<PathBuf>) -> io::Result<Option<File>> {
     match &job.task {
         Task::Replace(body) => write_beside(&job.path, body, PUBLIC, folders).map(Some),
-        Task::Secret(body) => replace(&job.path, body, PRIVATE).map(|()| None),
+        Task::Secret(body) => replace_secret(&job.path, body).map(|()| None),
         Task::Append(lines) => append(&job.path, lines).map(|()| None),
         Task::Remove => remove(&job.path).map(|()| None),
     }
 }
 
 /// Gives a file a new content, whole or not at all; a power cut may undo it.
-fn replace(path: &Path, body: &[u8], mode: u32) -> io::Result<()> {
-    let written = write_beside(path, body, mode, &mut BTreeSet::new()).map(drop);
+fn replace(path: &Path, body: &[u8], mode: u32, owner: Option<u32>) -> io::Result<()> {
+    let written = write_beside(path, body, mode, &mut BTreeSet::new());
+    let written = written.and_then(|file| owner.map_or(Ok(()), |_| fchown(&file, owner, None)));
     let result = written.and_then(|()| fs::rename(temporary(path), path));
     if result.is_err() {
         drop(fs::remove_file(temporary(path)));
     }
     result
+}
+
+/// The same for a file that only its owner may read.
+fn replace_secret(path: &Path, body: &[u8]) -> io::Result<()> {
+    let (owner, body) = body.split_first_chunk::<OWNER_BYTES>().ok_or(io::ErrorKind::InvalidData)?;
+    let owner = u32::from_le_bytes(*owner);
+    replace(path, body, PRIVATE, (owner != u32::MAX).then_some(owner))
 }
 
 /// Removes a file; one that is not there is no error.
@@ -176,7 +163,7 @@ fn write_beside(path: &Path, body: &[u8], mode: u32, folders: &mut BTreeSet<Path
     let mut file = match options.open(&temporary) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let folder = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
-            make_folder(folder, if mode == PRIVATE { 0o700 } else { 0o755 }, folders)?;
+            make_folder(folder, if mode == PRIVATE { 0o711 } else { 0o755 }, folders)?;
             options.open(&temporary)?
         }
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
@@ -245,6 +232,7 @@ fn sync<'a>(files: impl Iterator<Item = &'a File>) -> Option<i32> {
 mod tests {
     use super::*;
     use crate::scribe::tests::Folder;
+    use std::os::unix::fs::PermissionsExt;
 
     /// A job nobody waits for.
     fn job(path: PathBuf, task: Task) -> Job {
@@ -281,11 +269,11 @@ mod tests {
     fn a_secret_is_for_its_owner_only_whatever_was_there() {
         let folder = Folder::new();
         let path = folder.path("run/configs/a.json");
-        let secret = || vec![job(path.clone(), Task::Secret(b"secret"[..].into()))];
+        let secret = || vec![job(path.clone(), Task::Secret(b"\xff\xff\xff\xffsecret"[..].into()))];
         assert_eq!(perform(secret()).first().unwrap().1, 0);
-        assert_eq!((mode(&path), mode(path.parent().unwrap())), (0o600, 0o700));
+        assert_eq!((mode(&path), mode(path.parent().unwrap())), (0o600, 0o711));
         fs::write(temporary(&path), "left by a crash").unwrap();
-        fs::set_permissions(temporary(&path), Permissions::from_mode(0o666)).unwrap();
+        fs::set_permissions(temporary(&path), fs::Permissions::from_mode(0o666)).unwrap();
         assert_eq!(perform(secret()).first().unwrap().1, 0);
         assert_eq!(mode(&path), 0o600);
         let gone = || vec![job(path.clone(), Task::Remove)];

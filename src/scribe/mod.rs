@@ -16,5 +16,4 @@ pub(crate) mod time;
 mod turn;
 pub(crate) mod wire;
 
-pub(crate) use batch::replace_now;
 pub(crate) use turn::run;

@@ -12,7 +12,8 @@ pub(crate) const HEADER_BYTES: usize = 12;
 pub(crate) enum Kind {
     /// Write `body` to `path`: temporary file, fsync, rename, fsync of the folder. Mode 0644.
     Replace = 1,
-    /// The same for a file that holds secrets and lives in the runtime folder: mode 0600, no fsync.
+    /// The same for a file that holds secrets and lives in the runtime folder: mode 0600, no fsync. `body` begins
+    /// with the number of its owner, u32 LE; `u32::MAX` is whoever we are.
     ReplaceSecret = 2,
     /// Append `body`, whole lines, to `path`; past [`APPEND_BYTES_MAX`] the file becomes `path.1`.
     Append = 3,
@@ -37,6 +38,9 @@ pub(crate) enum Kind {
     /// Lines of service `ticket` that could not be written were dropped; `body` is their number, u64 LE.
     Dropped = 12,
 }
+
+/// Bytes of the owner before the content of a secret.
+pub(crate) const OWNER_BYTES: usize = 4;
 
 /// Largest event or health file before it is rotated to `.1`.
 pub(crate) const APPEND_BYTES_MAX: u64 = 1024 * 1024;

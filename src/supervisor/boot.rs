@@ -92,7 +92,7 @@ fn claim(settings: &Settings) -> Result<Vec<Flock<File>>, BootError> {
         [&settings.runtime_dir, &settings.runner_config_dir, &settings.state_dir, &settings.log_dir];
     for folder in folders {
         let secret = folder == &settings.runner_config_dir;
-        let made = DirBuilder::new().recursive(true).mode(if secret { 0o700 } else { 0o755 }).create(folder);
+        let made = DirBuilder::new().recursive(true).mode(if secret { 0o711 } else { 0o755 }).create(folder);
         // A read-only disk is a normal mode; what has to be there is found out below.
         if let Err(error) = made
             && folder == &settings.runtime_dir
@@ -170,16 +170,16 @@ fn begin(plan: Plan, options: RunOptions) -> Result<Supervisor, BootError> {
     let hangup_ends = !own::is_first() && own::has_terminal();
     let signals = Signals::new().map_err(|error| system("hear signals", &error))?;
     let poll = Poll::new().map_err(|error| system("make the poll", &error))?;
-    let clients = Clients::new(listen(&plan.settings)?).map_err(|error| system("listen", &error))?;
+    let clients = Clients::new(listen(&plan.settings)?, plan.settings.control.clone())
+        .map_err(|error| system("listen", &error))?;
     // No mount is pinned by where we were started.
     drop(std::env::set_current_dir("/"));
     let now = clock::now();
-    let roster = Roster::new(plan.settings.restarts_per_second);
     let mut supervisor = Supervisor {
         settings: plan.settings,
         config_dir: options.config_dir,
         environment: options.environment,
-        roster,
+        roster: Roster::default(),
         units: Vec::with_capacity(plan.services.len()),
         todo: std::collections::VecDeque::new(),
         spawner: Spawner::new(own::to_reset(), nofile),
@@ -187,6 +187,7 @@ fn begin(plan: Plan, options: RunOptions) -> Result<Supervisor, BootError> {
         signals,
         clients,
         orders: Orders::default(),
+        refusals: super::access::Refusals::default(),
         scribe: Scribe::new(now.instant),
         reload: None,
         unfinished: Vec::new(),
@@ -199,8 +200,6 @@ fn begin(plan: Plan, options: RunOptions) -> Result<Supervisor, BootError> {
         null: pipe::null().map_err(|error| system("open /dev/null", &error))?,
         now,
         born: now.instant,
-        exit: None,
-        shortage: None,
         ends_asked: 0,
         degraded: None,
         ends: Ends::default(),
@@ -221,21 +220,19 @@ fn begin(plan: Plan, options: RunOptions) -> Result<Supervisor, BootError> {
 /// Listens on the control socket. Whoever holds the lock may replace what an earlier life left there.
 fn listen(settings: &Settings) -> Result<UnixListener, BootError> {
     let path = settings.runtime_dir.join("control.sock");
-    super::bind(&path).map_err(|error| BootError::system(&format!("listen on {}", path.display()), &error))
+    super::bind(&path, settings.control.is_open())
+        .map_err(|error| BootError::system(&format!("listen on {}", path.display()), &error))
 }
 
 impl Supervisor {
     /// Takes in the services and starts those that are to be started.
     fn begin_services(&mut self, services: Vec<config::plan::Service>, now: Now) {
-        let mut first = Vec::with_capacity(services.len());
         for service in services {
-            let is_first = service.is_started_at_boot();
+            let enabled = service.enabled;
             let id = self.take_in(service, now);
-            first.extend(is_first.then_some(id));
-        }
-        self.set_needs();
-        for id in first {
-            self.roster.on(id, Event::Start, now.instant, &mut self.todo);
+            if enabled {
+                self.roster.on(id, Event::Start, now.instant, &mut self.todo);
+            }
         }
     }
 
@@ -274,6 +271,6 @@ impl Supervisor {
         let clean = self.roster.is_at_rest();
         self.finish();
         drop(fs::remove_file(self.settings.runtime_dir.join("control.sock")));
-        self.exit.unwrap_or(u8::from(!clean))
+        u8::from(!clean)
     }
 }

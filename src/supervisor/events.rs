@@ -54,7 +54,10 @@ pub(super) struct Event<'a> {
     /// Restarts so far that nobody ordered.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) restart_count: Option<u64>,
-    /// What a reload did.
+    /// Of a refusal: who asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) uid: Option<u32>,
+    /// What a reload did, or what was refused.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) summary: Option<&'a str>,
 }
@@ -79,7 +82,6 @@ pub(super) fn last_end(exit: Exit, why: Why, lived: Duration, at: Stamp) -> Last
         reason: reason.into(),
         lived: millis(lived),
         at: at.to_string().into(),
-        output: Vec::new(),
     }
 }
 
@@ -92,7 +94,6 @@ pub(super) fn not_started(code: Option<i32>, at: Stamp) -> LastEnd {
         reason: "not-started".into(),
         lived: 0,
         at: at.to_string().into(),
-        output: Vec::new(),
     }
 }
 

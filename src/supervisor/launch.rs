@@ -11,15 +11,16 @@ use std::path::Path;
 use mio::{Interest, Token};
 
 use crate::channel::{FD_VARIABLE, NODE_FD_VARIABLE};
+use crate::config::PATH;
 use crate::config::plan::{LogMode, Program};
 use crate::life::policy::{Blame, Pid};
 use crate::life::roster::Id;
 use crate::sys::child::EXTRA_FD;
 use crate::sys::pipe;
-use crate::sys::setup::Setup;
 use crate::sys::spawn::{Launch, SpawnError};
 use crate::sys::stage::Stage;
 
+use super::setup;
 use super::talk::Channel;
 use super::unit::Present;
 use super::{CHANNELS, Supervisor};
@@ -39,8 +40,6 @@ const ALLOWED: [&str; 12] = [
     "SSL_CERT_FILE",
     "SSL_CERT_DIR",
 ];
-/// Where programs are looked for when nobody says where.
-const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// The token of a service's channel.
 pub(super) fn channel_token(id: Id) -> Token {
@@ -85,6 +84,7 @@ impl Supervisor {
         };
         let channel = if unit.plan.channel { Some(pipe::channel().map_err(machine)?) } else { None };
         let mut variables = allowed(&self.environment);
+        variables.extend(unit.plan.identity.variables().map(|(name, value)| (name, value.to_owned())));
         variables.extend(unit.plan.env.iter().map(|(name, value)| (&**name, value.to_string())));
         if channel.is_some() {
             variables.insert(FD_VARIABLE, EXTRA_FD.to_string());
@@ -103,7 +103,7 @@ impl Supervisor {
             stdio: [null, write, write],
             extra: channel.as_ref().map(|(_, theirs)| theirs.as_fd()),
             session: true,
-            setup: &Setup::NONE,
+            setup: &setup::of(&unit.plan, None),
         });
         let process = launched.map_err(|error| {
             let program = argv.first().map(|name| name.to_string_lossy()).unwrap_or_default();

@@ -3,20 +3,20 @@
 //! A turn waits once, reads the clocks once, takes in what happened (channels before deaths: last words count;
 //! then the scribe, then orders, then time), and only then acts.
 
+mod access;
 mod boot;
 mod events;
 mod hear;
 mod launch;
 mod leftovers;
 mod log;
-mod order;
 mod orders;
 mod perform;
 mod records;
 mod reload;
 mod rites;
 mod scribes;
-mod shortage;
+mod setup;
 mod talk;
 mod unit;
 
@@ -93,6 +93,8 @@ pub(crate) struct Supervisor {
     clients: Clients,
     /// What they asked for and is not answered yet.
     orders: Orders,
+    /// What they were refused.
+    refusals: access::Refusals,
     /// The scribe.
     scribe: Scribe,
     /// A reload that is on its way.
@@ -117,10 +119,6 @@ pub(crate) struct Supervisor {
     now: Now,
     /// Since when.
     born: Instant,
-    /// Exit code that a service's end gives us.
-    exit: Option<u8>,
-    /// What the machine lacks to make processes.
-    shortage: Option<shortage::Shortage>,
     /// Requests to end so far; each further one is more urgent.
     ends_asked: u32,
     /// What does not work for now.
@@ -295,7 +293,8 @@ impl Supervisor {
     /// Makes the control socket anew: somebody removed it.
     fn renew_socket(&mut self) {
         let path = self.settings.runtime_dir.join("control.sock");
-        let renewed = bind(&path).and_then(|listener| self.clients.listen(listener));
+        let renewed =
+            bind(&path, self.settings.control.is_open()).and_then(|listener| self.clients.listen(listener));
         let renewed = renewed.and_then(|()| self.register(self.clients.fd(), LISTENER, Interest::READABLE));
         if let Err(error) = renewed {
             ::log::error!("cannot listen on {}: {}", path.display(), own::reason(&error));
@@ -334,7 +333,7 @@ impl Supervisor {
     /// Takes a service in; it does nothing yet.
     fn take_in(&mut self, plan: crate::config::plan::Service, now: Now) -> Id {
         let unit = Unit::new(plan, now);
-        let id = self.roster.add(&unit.policy(), unit::random());
+        let id = self.roster.add(unit.policy(), unit::random());
         if self.units.len() <= id.index() {
             self.units.resize_with(id.index().saturating_add(1), || None);
         }
@@ -382,14 +381,15 @@ impl Supervisor {
     }
 }
 
-/// Listens on a path that is ours, for us and root only.
-fn bind(path: &std::path::Path) -> io::Result<UnixListener> {
+/// Listens on a path that is ours: for us and root only, or, when `open`, for whoever the kernel says they are.
+fn bind(path: &std::path::Path, open: bool) -> io::Result<UnixListener> {
     if let Err(error) = std::fs::remove_file(path)
         && error.kind() != io::ErrorKind::NotFound
     {
         return Err(error);
     }
-    let before = nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o177));
+    let mask = if open { 0o111 } else { 0o177 };
+    let before = nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(mask));
     let listener = UnixListener::bind(path);
     nix::sys::stat::umask(before);
     listener

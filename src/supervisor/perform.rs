@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::channel::ToService;
 use crate::config::duration_text;
-use crate::life::policy::{Action, Blame, Event, Note, Pid, Why};
+use crate::life::policy::{Action, Event, Note, Pid, Why};
 use crate::life::roster::Id;
 use crate::life::service::later;
 use crate::scribe::wire::Kind;
@@ -14,6 +14,7 @@ use crate::sys::signal;
 
 use super::launch::NotStarted;
 use super::scribes::Purpose;
+use super::setup;
 use super::unit::millis;
 use super::{SPAWNS_PER_TURN, Supervisor, events};
 
@@ -50,7 +51,6 @@ impl Supervisor {
             Action::Kill(pid) => self.signal(id, pid, libc::SIGKILL),
             Action::Look(pid) => self.look(id, pid),
             Action::Check => self.check(id),
-            Action::End(code) => self.end_with(id, code),
             Action::Note(note) => self.note(id, note),
         }
     }
@@ -63,7 +63,9 @@ impl Supervisor {
             crate::config::plan::Program::Server(server) => server.config.as_bytes(),
             crate::config::plan::Program::Command(_) => &[],
         };
-        if !self.scribe.ask(Kind::ReplaceSecret, &path, config, Purpose::Prepare(id)) {
+        let owner = setup::of(&unit.plan, None).identity.uid.unwrap_or(u32::MAX);
+        let config = [&owner.to_le_bytes(), config].concat();
+        if !self.scribe.ask(Kind::ReplaceSecret, &path, &config, Purpose::Prepare(id)) {
             let now = self.now;
             if let Some(unit) = self.unit_mut(id) {
                 unit.fault("cannot write its configuration: the scribe is not there", now);
@@ -75,23 +77,16 @@ impl Supervisor {
     /// Makes its process.
     fn spawn(&mut self, id: Id) {
         let event = match self.launch(id) {
-            Ok(pid) => {
-                self.made_one();
-                Event::Spawned(pid)
-            }
-            Err(NotStarted { blame: Blame::Machine, error, .. }) => {
-                self.lacks(id, &error);
-                Event::NotSpawned(Blame::Machine)
-            }
-            Err(NotStarted { blame: Blame::Service, error, code }) => {
+            Ok(pid) => Event::Spawned(pid),
+            Err(NotStarted { blame, error, code }) => {
                 let now = self.now;
                 if let Some(unit) = self.unit_mut(id) {
                     ::log::warn!("{}: {error}", unit.plan.id);
                     unit.fault(&error, now);
-                    unit.ended(events::not_started(code, now.stamp));
+                    unit.last_end = Some(events::not_started(code, now.stamp));
                 }
                 self.tell_error(id, &error);
-                Event::NotSpawned(Blame::Service)
+                Event::NotSpawned(blame)
             }
         };
         self.answer(id, event);
@@ -148,12 +143,6 @@ impl Supervisor {
                 ::log::info!("{name}: running");
                 self.tell_ready(id);
             }
-            Note::Waits(other) => {
-                ::log::info!("{name}: waits for {}", self.name(other));
-                self.clear_present(id);
-            }
-            Note::Blocked(other) => self.note_blocked(id, other),
-            Note::Leaving => ::log::info!("{name}: stopping once those that need it have"),
             Note::Stopping(why) => match why {
                 Why::Ordered | Why::Itself => ::log::info!("{name}: stopping"),
                 Why::NotReady => self.fault(id, "was not ready in time"),
@@ -165,7 +154,7 @@ impl Supervisor {
             }
             Note::Unkillable => self.fault(id, "does not end by SIGKILL: stuck in the kernel"),
             Note::Ended { exit, why, lived } => {
-                unit.ended(events::last_end(exit, why, lived, now.stamp));
+                unit.last_end = Some(events::last_end(exit, why, lived, now.stamp));
                 if let Some(fault) = events::fault(exit, why) {
                     let told = unit.present.as_ref().is_some_and(|present| present.said_why);
                     if !told {
@@ -187,10 +176,6 @@ impl Supervisor {
                 ::log::info!("{name}: again in {after} (restart {restarts})");
                 self.clear_present(id);
             }
-            Note::Later { after } => {
-                ::log::debug!("{name}: again in {}", duration_text(millis(after)));
-                self.clear_present(id);
-            }
             Note::GaveUp => {
                 let last = unit.last_error.clone().unwrap_or_else(|| "it ended".into());
                 ::log::error!("{name}: given up after {restarts} restarts: {last}");
@@ -205,7 +190,7 @@ impl Supervisor {
     }
 
     /// Something went wrong with a service.
-    pub(super) fn fault(&mut self, id: Id, fault: &str) {
+    fn fault(&mut self, id: Id, fault: &str) {
         let now = self.now;
         if let Some(unit) = self.unit_mut(id) {
             ::log::warn!("{}: {fault}", unit.plan.id);

@@ -2,7 +2,7 @@
 //!
 //! Unsafe blocks, for review: making a process (`spawn`), what its child does before it becomes another
 //! program (`child`, and
-//! there `limits` and `identity`), waiting for any child (`reap`), signals to a group (`signal`), descriptors that came
+//! there `limits` and `identity`), waiting for any child (`reap`), who is at the other end of a socket (`peer`), signals to a group (`signal`), descriptors that came
 //! with the process (`own`) or in a message, and the search for a byte (`scribe_io`), the heap and the program's
 //! own pages (`memory`).
 
@@ -14,6 +14,7 @@ mod identity;
 mod limits;
 pub mod memory;
 pub(crate) mod own;
+pub(crate) mod peer;
 pub(crate) mod pipe;
 pub(crate) mod proc;
 pub(crate) mod reap;

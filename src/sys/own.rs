@@ -83,3 +83,11 @@ pub(crate) fn to_reset() -> &'static [c_int] {
 pub(crate) fn reason(error: &io::Error) -> String {
     error.raw_os_error().map_or_else(|| error.to_string(), |raw| Errno::from_raw(raw).desc().to_owned())
 }
+
+/// Whether the kernel's OOM killer spares us more than others: our children are not to inherit that. Asked once.
+pub(crate) fn is_oom_protected() -> bool {
+    static PROTECTED: OnceLock<bool> = OnceLock::new();
+    *PROTECTED.get_or_init(|| {
+        std::fs::read_to_string("/proc/self/oom_score_adj").is_ok_and(|text| text.starts_with('-'))
+    })
+}

@@ -23,16 +23,17 @@
 mod support;
 
 mod abuse;
-mod change;
+mod access;
 mod channel;
+mod configurations;
 mod crash;
 mod files;
 mod hostile;
 mod logs;
 mod node;
-mod order;
 mod orders;
 mod pid1;
+mod probe;
 mod reload;
 mod spawn;
 mod stop;

@@ -1,6 +1,7 @@
 //! What the tests of the supervisor share: a real one in a folder of its own, waits with a bound, a view of
 //! `/proc`, a small MCP client. Nothing here asserts a promise.
 
+pub mod facts;
 pub mod mcp;
 pub mod proc;
 pub mod supervisor;

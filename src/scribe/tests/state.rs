@@ -11,7 +11,7 @@ fn state_files_are_answered_and_only_the_last_content_counts() {
             desk.say(Kind::Replace, ticket, &path, ticket.to_string().as_bytes());
         }
         let secret = folder.path("configs/a.json");
-        desk.say(Kind::ReplaceSecret, 501, &secret, b"{}");
+        desk.say(Kind::ReplaceSecret, 501, &secret, b"\xff\xff\xff\xff{}");
         desk.say(Kind::Append, 502, &folder.path("events.jsonl"), b"{}\n");
         for ticket in 1..=502 {
             assert_eq!(desk.errno(ticket), 0);
