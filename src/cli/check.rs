@@ -49,7 +49,7 @@ fn tell(
 }
 
 /// A line for each problem.
-fn lines(problems: &[ConfigError]) -> String {
+pub(super) fn lines(problems: &[ConfigError]) -> String {
     problems.iter().flat_map(|problem| [problem.to_string(), "\n".to_owned()]).collect()
 }
 

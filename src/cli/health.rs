@@ -78,7 +78,7 @@ fn unanswered(error: ClientError) -> Failure {
 
 /// Whether a service is ready.
 fn is_well(service: &Service) -> bool {
-    service.is_running() && !service.is_unhealthy()
+    (service.is_running() && !service.is_unhealthy()) || service.completed
 }
 
 /// A service for a program.

@@ -191,7 +191,7 @@ Options
 Exit codes
   0   done
   1   not done; one line on standard error says why
-  4   there is no such service, or this user may not
+  4   no such service, or this user may not
   64  the command line makes no sense
   69  there is no supervisor, or it does not answer
   77  a file may not be read

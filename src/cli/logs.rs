@@ -1,7 +1,7 @@
 //! `logs` and `events`: lines that were written, and lines to come. Where they are found is the trail's concern.
 
 use std::fs;
-use std::io::{self, ErrorKind};
+use std::io;
 use std::os::fd::AsFd;
 
 use nix::poll::{PollFd, PollFlags, poll};
@@ -32,22 +32,17 @@ pub(super) fn output(invocation: &Invocation, places: &Places, out: &mut Output)
     let settings = places.settings()?;
     let logs = settings.log_dir;
     let folder = logs.join(&*name);
-    // A service that has said nothing has no output yet, but it has a record.
-    let is_known = || folder.is_dir() || settings.state_dir.join("services").join(&*name).is_dir();
-    if name.contains('/') || name.starts_with('.') || !is_known() {
-        let entries = fs::read_dir(&logs).map_err(|error| {
-            if error.kind() == ErrorKind::NotFound {
-                unknown("read the output of", &name, [].into_iter())
-            } else {
-                Failure::reading(logs.display(), &error)
-            }
-        })?;
-        let known: Vec<String> = entries
-            .flatten()
-            .filter(|entry| entry.path().is_dir())
-            .filter_map(|entry| entry.file_name().into_string().ok())
-            .collect();
-        return Err(unknown("read the output of", &name, known.iter().map(String::as_str)));
+    // One that has said nothing yet has no folder; one that is configured no more may still have one.
+    if name.contains('/') || name.starts_with('.') || !folder.is_dir() {
+        let configured = config::files_of(&places.config, &places.environment);
+        if configured.iter().all(|(id, _)| *id != name) {
+            let written = fs::read_dir(&logs).into_iter().flatten().flatten();
+            let written = written.filter(|entry| entry.path().is_dir());
+            let written: Vec<String> =
+                written.filter_map(|entry| entry.file_name().into_string().ok()).collect();
+            let known = configured.iter().map(|(id, _)| &**id).chain(written.iter().map(String::as_str));
+            return Err(unknown("read the output of", &name, known));
+        }
     }
     let trail = Trail::of_log(&folder);
     let object = format!("the output of \"{name}\"");

@@ -5,6 +5,8 @@
 
 mod arguments;
 mod check;
+mod configure;
+mod create;
 mod event;
 mod failure;
 mod health;
@@ -27,6 +29,7 @@ mod tests;
 mod trail;
 mod units;
 mod verbs;
+mod verbs_of_change;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -87,6 +90,12 @@ fn dispatch(invocation: &Invocation, out: &mut Output) -> Result<u8, Failure> {
         Does::Start => orders::change(&orders::START, invocation, &places()?, out),
         Does::Stop => orders::change(&orders::STOP, invocation, &places()?, out),
         Does::Restart => orders::change(&orders::RESTART, invocation, &places()?, out),
+        Does::Add => configure::add(invocation, &places()?, out),
+        Does::Create => create::answer(invocation, &places()?, out),
+        Does::Remove => configure::remove(invocation, &places()?, out),
+        Does::Enable => configure::enable(true, invocation, &places()?, out),
+        Does::Disable => configure::enable(false, invocation, &places()?, out),
+        Does::Signal => orders::signal(invocation, &places()?, out),
         Does::Reload => orders::reload(invocation, &places()?, out),
         Does::Shutdown => orders::shutdown(invocation, &places()?, out),
         Does::Logs => logs::output(invocation, &places()?, out),

@@ -38,6 +38,22 @@ pub(super) enum Flag {
     Table,
     /// Wait until they have settled.
     Settled,
+    /// Put it in the place of what is there.
+    Replace,
+    /// An `OpenAPI` document.
+    OpenApi,
+    /// A port.
+    Port,
+    /// A transport.
+    Transport,
+    /// An address.
+    Host,
+    /// Where an API is.
+    BaseUrl,
+    /// The command speaks MCP.
+    Bridge,
+    /// To the whole process group.
+    Group,
 }
 
 /// An option.

@@ -43,15 +43,7 @@ pub(super) fn change(
 ) -> Result<u8, Failure> {
     let names = invocation.names()?;
     let verb = invocation.verb.name;
-    match (names.is_empty(), invocation.has(Flag::All)) {
-        (true, false) => {
-            return Err(Failure::usage(format!("cannot {verb} nothing: name a service, or say --all")));
-        }
-        (false, true) => {
-            return Err(Failure::usage(format!("cannot {verb} \"--all\": services are named as well")));
-        }
-        (true, true) | (false, false) => {}
-    }
+    check_names(verb, &names, invocation.has(Flag::All))?;
     let wait = !invocation.has(Flag::NoWait);
     let limit = time(invocation)?.or((!wait).then_some(ANSWER_TIME));
     let order = (change.order)(Named { services: names.clone(), wait });
@@ -71,6 +63,15 @@ pub(super) fn change(
     show(invocation, &names, &mut client, out)?;
     end.done()?;
     Ok(OK)
+}
+
+/// Services are named, or all are meant, and not both.
+fn check_names(verb: &str, names: &[Box<str>], all: bool) -> Result<(), Failure> {
+    match (names.is_empty(), all) {
+        (true, false) => Err(Failure::usage(format!("cannot {verb} nothing: name a service, or say --all"))),
+        (false, true) => Err(Failure::usage(format!("cannot {verb} \"--all\": services are named as well"))),
+        (true, true) | (false, false) => Ok(()),
+    }
 }
 
 /// Shows how the services are now.
@@ -145,6 +146,74 @@ pub(super) fn reload(invocation: &Invocation, places: &Places, out: &mut Output)
     } else {
         out.line(done);
     }
+    Ok(OK)
+}
+
+/// `signal SIGNAL SERVICE…`.
+pub(super) fn signal(invocation: &Invocation, places: &Places, out: &mut Output) -> Result<u8, Failure> {
+    let mut names = invocation.names()?;
+    if names.is_empty() {
+        return Err(Failure::usage("cannot signal: name a signal, such as HUP, and services"));
+    }
+    let typed = names.remove(0);
+    let number =
+        config::signal(&typed).or_else(|| typed.parse().ok().filter(|number| (1..=64).contains(number)));
+    let Some(number) = number else {
+        return Err(Failure::usage(format!(
+            "cannot signal: \"{typed}\" is no signal; name one such as HUP, USR1 or 10"
+        )));
+    };
+    check_names(invocation.verb.name, &names, invocation.has(Flag::All))?;
+    let order = Order::Signal { services: names.clone(), signal: number, group: invocation.has(Flag::Group) };
+    let mut client = Client::connect(&places.socket()?)?;
+    let id = client.ask(order, Some(ANSWER_TIME))?;
+    let end = report::hear(&mut client, id)?.end;
+    ended("signal", &names, &end, &mut client)?;
+    if invocation.json() {
+        out.json(&json!({ "done": "done" }))?;
+    }
+    Ok(OK)
+}
+
+/// Stops a service that is about to be taken out.
+pub(super) fn stop_one(id: &str, invocation: &Invocation, client: &mut Client) -> Result<(), Failure> {
+    let order = Order::Stop(Named { services: vec![id.into()], wait: !invocation.has(Flag::NoWait) });
+    let asked = client.ask(order, time(invocation)?)?;
+    let end = report::hear(client, asked)?.end;
+    // One that the supervisor does not know yet is not running.
+    if end.is_unknown() { Ok(()) } else { end.done().map(drop) }
+}
+
+/// Has the configuration read again.
+pub(super) fn read_again(invocation: &Invocation, client: &mut Client) -> Result<(), Failure> {
+    let id = client.ask(Order::Reload, time(invocation)?)?;
+    report::hear(client, id)?.end.done().map(drop)
+}
+
+/// Waits until a service is where it was sent to, and shows it.
+pub(super) fn settle_one(
+    id: &str,
+    invocation: &Invocation,
+    places: &Places,
+    out: &mut Output,
+) -> Result<u8, Failure> {
+    let names = vec![Box::from(id)];
+    let mut client = Client::connect(&places.socket()?)?;
+    let asked = client.ask(Order::Status { services: names.clone() }, Some(ANSWER_TIME))?;
+    let status = report::hear(&mut client, asked)?.services.into_iter().next().map(|service| service.status);
+    // Of one that does not start by itself there is nothing to wait for.
+    let order: Option<fn(Named) -> Order> = match status.as_deref() {
+        Some("starting" | "backoff") => Some(Order::Start),
+        Some("stopping") => Some(Order::Stop),
+        Some(_) | None => None,
+    };
+    if let Some(order) = order.filter(|_| !invocation.has(Flag::NoWait)) {
+        let asked = client.ask(order(Named { services: names.clone(), wait: true }), time(invocation)?)?;
+        let end = report::hear(&mut client, asked)?.end;
+        show(invocation, &names, &mut client, out)?;
+        return end.done().map(|_| OK);
+    }
+    show(invocation, &names, &mut client, out)?;
     Ok(OK)
 }
 

@@ -32,6 +32,12 @@ pub(super) struct Service {
     pub(super) cpu_usage: Option<f64>,
     /// Likewise.
     pub(super) health_status: Box<str>,
+    /// See `wire::Past`.
+    #[serde(default)]
+    pub(super) waits_for: Option<Box<str>>,
+    /// Likewise.
+    #[serde(default)]
+    pub(super) completed: bool,
     /// See `wire::Live`: whether it should run.
     #[serde(default)]
     pub(super) enabled: bool,
@@ -239,7 +245,7 @@ fn parse<'a, T: Deserialize<'a>>(line: &'a [u8]) -> Result<T, ClientError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::control::wire::{Live, ServiceReport};
+    use crate::control::wire::{Live, Past, ServiceReport};
 
     #[test]
     fn what_is_shown_is_what_is_reported() {
@@ -273,6 +279,7 @@ mod tests {
             health_status: "unhealthy".into(),
             created_at: "t".into(),
             updated_at: "t".into(),
+            past: Past { waits_for: Some("db".into()), completed: true, ..Past::default() },
             live: Some(live),
         };
         let shown: Service = serde_json::from_str(&serde_json::to_string(&report).unwrap()).unwrap();
@@ -283,6 +290,7 @@ mod tests {
         assert_eq!(shown.endpoint.as_deref(), Some("http://127.0.0.1:3001/mcp"));
         assert_eq!((shown.uptime, shown.retry_in, shown.request_count), (Some(5), Some(6), Some(7)));
         assert_eq!((shown.error_count, shown.average_response_time), (Some(8), Some(0.5)));
+        assert_eq!((shown.waits_for.as_deref(), shown.completed), (Some("db"), true));
         assert_eq!((shown.dropped_lines, shown.ignored_messages), (9, 10));
     }
 }

@@ -110,6 +110,9 @@ fn cells(service: &Service) -> [String; 8] {
 
 /// Why a service is not well, when it is not.
 fn why(service: &Service) -> Option<String> {
+    if let Some(other) = service.waits_for.as_ref().filter(|_| &*service.status == "starting") {
+        return Some(format!("waits for {other}"));
+    }
     let failed = matches!(&*service.status, "backoff" | "error");
     if !failed && !service.is_unhealthy() {
         return None;

@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use super::failure::{FAILED, NOT_RUNNING, OK, SECOND, SYSTEM, UNKNOWN};
 use super::options::{Flag, Opt, WAITING, switch, valued};
+use super::verbs_of_change::{ADD, CREATE, DISABLE, ENABLE, REMOVE, SIGNAL};
 
 /// What a verb leads to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +24,18 @@ pub(super) enum Does {
     Stop,
     /// Stops and starts services.
     Restart,
+    /// Adds a service.
+    Add,
+    /// Makes a service.
+    Create,
+    /// Takes services out.
+    Remove,
+    /// Has services run.
+    Enable,
+    /// Has services not run.
+    Disable,
+    /// Sends a signal.
+    Signal,
     /// Reads the configuration again.
     Reload,
     /// Ends the supervisor.
@@ -111,7 +124,7 @@ static START: Verb = Verb {
     summary: "start services and wait until they are ready",
     text: &["Starts what does not run yet; what runs already is left alone."],
     options: &WAITING,
-    exits: &[(UNKNOWN, "there is no such service, or this user may not")],
+    exits: &[(UNKNOWN, "no such service, or this user may not")],
     examples: &[
         ("mcp-init start pets", "start one and wait until it is ready"),
         ("mcp-init start --all --no-wait", "ask for all and return at once"),
@@ -130,7 +143,7 @@ static STOP: Verb = Verb {
          is killed. A stopped service stays stopped until it is started again.",
     ],
     options: &WAITING,
-    exits: &[(UNKNOWN, "there is no such service, or this user may not")],
+    exits: &[(UNKNOWN, "no such service, or this user may not")],
     examples: &[("mcp-init stop pets --timeout 5s", "wait five seconds at most")],
     hidden: false,
 };
@@ -143,7 +156,7 @@ static RESTART: Verb = Verb {
     summary: "stop services, start them and wait until they are ready",
     text: &["One operation of the supervisor: a service may restart itself with it."],
     options: &WAITING,
-    exits: &[(UNKNOWN, "there is no such service, or this user may not")],
+    exits: &[(UNKNOWN, "no such service, or this user may not")],
     examples: &[("mcp-init restart pets", "restart one and wait until it is ready")],
     hidden: false,
 };
@@ -172,7 +185,7 @@ static STATUS: Verb = Verb {
     }],
     exits: &[
         (NOT_RUNNING, "one service was named: it is not running"),
-        (UNKNOWN, "there is no such service, or this user may not"),
+        (UNKNOWN, "no such service, or this user may not"),
     ],
     examples: &[
         ("mcp-init status", "all services"),
@@ -196,7 +209,7 @@ static LOGS: Verb = Verb {
         valued(Flag::Lines, Some('n'), "lines", "N", "the last N lines (100, or all with --since)"),
         valued(Flag::Since, None, "since", "TIME", "from then on: 2026-05-01T12:00:00Z, or 10m ago"),
     ],
-    exits: &[(UNKNOWN, "there is no such service, or this user may not")],
+    exits: &[(UNKNOWN, "no such service, or this user may not")],
     examples: &[
         ("mcp-init logs pets -f", "the last lines, and what comes"),
         ("mcp-init logs pets --since 10m", "the last ten minutes"),
@@ -360,9 +373,9 @@ static PLAN: Verb = Verb {
 };
 
 /// All of them, in the order people read them.
-static VERBS: [&Verb; 16] = [
-    &RUN, &STATUS, &START, &STOP, &RESTART, &LOGS, &EVENTS, &CHECK, &RELOAD, &HEALTH, &METRICS, &SHUTDOWN,
-    &VERSION, &HELP, &SCRIBE, &PLAN,
+static VERBS: [&Verb; 22] = [
+    &RUN, &STATUS, &START, &STOP, &RESTART, &SIGNAL, &LOGS, &EVENTS, &ADD, &CREATE, &REMOVE, &ENABLE,
+    &DISABLE, &CHECK, &RELOAD, &HEALTH, &METRICS, &SHUTDOWN, &VERSION, &HELP, &SCRIBE, &PLAN,
 ];
 
 /// The verb of this name.

@@ -7,13 +7,17 @@ use super::error::Problems;
 use super::item::{Choice, Item};
 use super::plan::{LogMode, Readiness, Restart};
 use super::said::{Retries, Said, set};
+use super::service;
 use super::units::{self, SIGNAL_MAX};
 use super::{identity, limits};
 
 /// These keys.
-pub(super) const KEYS: [&str; 29] = [
+pub(super) const KEYS: [&str; 32] = [
     "description",
     "enabled",
+    "start",
+    "onExit",
+    "successExitCodes",
     "env",
     "workingDirectory",
     "cwd",
@@ -44,25 +48,21 @@ pub(super) const KEYS: [&str; 29] = [
 ];
 
 /// Keys of a service that a later version brings.
-pub(super) const LATER: [&str; 10] = [
-    "type",
-    "start",
-    "dependsOn",
-    "envFile",
-    "inheritEnv",
-    "onExit",
-    "alerts",
-    "listen",
-    "schedule",
-    "update",
-];
+pub(super) const LATER: [&str; 6] = ["envFile", "inheritEnv", "alerts", "listen", "schedule", "update"];
 
 /// Keys of `restartPolicy`.
-pub(super) const RESTART_POLICY: [&str; 6] =
-    ["maxRetries", "retryDelay", "backoffMultiplier", "maxRetryDelay", "jitter", "resetAfter"];
+pub(super) const RESTART_POLICY: [&str; 7] = [
+    "maxRetries",
+    "retryDelay",
+    "backoffMultiplier",
+    "maxRetryDelay",
+    "jitter",
+    "resetAfter",
+    "permanentExitCodes",
+];
 
 /// Keys of `stop`.
-pub(super) const STOP: [&str; 2] = ["signal", "timeout"];
+pub(super) const STOP: [&str; 3] = ["command", "signal", "timeout"];
 
 /// Keys of `healthCheck`.
 pub(super) const HEALTH_CHECK: [&str; 5] = ["type", "interval", "timeout", "retries", "startPeriod"];
@@ -123,6 +123,9 @@ pub(super) fn read(said: &mut Said, item: &Item<'_>, seen: &mut Seen, problems: 
     match item.key {
         "description" => drop(item.longest(problems, DESCRIPTION_CHARS_MAX)),
         "enabled" => set(&mut said.enabled, item.boolean(problems)),
+        "start" => said.course.read_start(item, problems),
+        "onExit" => said.course.read_on_exit(item, problems),
+        "successExitCodes" => said.course.read_success(item, problems),
         "env" => environment(said, item, problems),
         "workingDirectory" | "cwd" => {
             if seen.first("workingDirectory", item, problems) {
@@ -202,6 +205,7 @@ fn restart_policy(said: &mut Said, item: &Item<'_>, seen: &mut Seen, problems: &
             "maxRetryDelay" => set(&mut said.max_retry_delay, item.duration(problems, Duration::ZERO)),
             "jitter" => set(&mut said.jitter, item.number(problems, 0.0..=1.0)),
             "resetAfter" => set(&mut said.reset_after, item.duration(problems, Duration::ZERO)),
+            "permanentExitCodes" => said.course.read_permanent(&item, problems),
             _ => item.unknown(problems, &RESTART_POLICY, &[]),
         }
     }
@@ -233,9 +237,10 @@ fn retry_delay(said: &mut Said, item: &Item<'_>, seen: &mut Seen, problems: &mut
 fn stop(said: &mut Said, item: &Item<'_>, problems: &mut Problems) {
     for item in item.members(problems) {
         match item.key {
+            "command" => set(&mut said.course.stop_command, service::command(&item, None, problems)),
             "signal" => set(&mut said.stop_signal, signal(&item, problems)),
             "timeout" => set(&mut said.stop_timeout, item.duration(problems, Duration::ZERO)),
-            _ => item.unknown(problems, &STOP, &["command"]),
+            _ => item.unknown(problems, &STOP, &[]),
         }
     }
 }

@@ -9,7 +9,8 @@ use super::document::{Document, reason};
 use super::environment::Environment;
 use super::error::{ConfigError, Problems};
 use super::item::Item;
-use super::plan::{Plan, Program, Settings};
+use super::order;
+use super::plan::{Plan, Program, Service, Settings};
 use super::said::Said;
 use super::service::{self, Written};
 use super::settings::{self, SettingsSaid};
@@ -21,8 +22,26 @@ const SERVICES: &str = "services.d";
 /// Most services.
 const SERVICES_MAX: usize = 4096;
 
+/// A change of one file that is not made yet.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Edit<'a> {
+    /// The file: absolute.
+    pub(crate) path: &'a Path,
+    /// What it would say; `None` while it would be gone.
+    pub(crate) text: Option<&'a str>,
+}
+
 /// Reads the configuration in `dir`: all of it, so that every problem is told at once.
 pub(crate) fn load(dir: &Path, environment: &Environment) -> Result<Plan, Vec<ConfigError>> {
+    load_edited(dir, environment, None)
+}
+
+/// The same as if `edit` had been made.
+pub(crate) fn load_edited(
+    dir: &Path,
+    environment: &Environment,
+    edit: Option<Edit<'_>>,
+) -> Result<Plan, Vec<ConfigError>> {
     let mut problems = Problems::default();
     let mut said = Said::default();
     let dir = environment.current_dir.join(dir);
@@ -31,10 +50,25 @@ pub(crate) fn load(dir: &Path, environment: &Environment) -> Result<Plan, Vec<Co
         distrust(&folder, environment, &mut problems);
     }
     let mut written = Vec::new();
-    for file in service_files(&dir.join(SERVICES), &mut problems) {
-        written.extend(service::read(&file, &said, environment, &mut problems));
+    let mut files = service_files(&dir.join(SERVICES), &mut problems);
+    if let Some(Edit { path, text }) = edit {
+        files.retain(|file| file != path);
+        files.extend(text.map(|_| path.to_owned()));
+    }
+    for file in &files {
+        let text = edit.filter(|edit| edit.path == *file).and_then(|edit| edit.text);
+        let document = match text {
+            Some(text) => Document::parse(file, text.into(), &mut problems),
+            None => Document::read(file, &mut problems),
+        };
+        let read = |document| service::read_document(document, &said, environment, &mut problems);
+        written.extend(document.and_then(read));
     }
     tell_of_doubles(&written, &mut problems);
+    // A name that is not there may be that of a service which could not be read.
+    if written.len() == files.len() {
+        order::tell(&written, &mut problems);
+    }
     let mut services: Vec<_> = written.into_iter().map(|written| written.service).collect();
     services.sort_by(|one, other| one.id.cmp(&other.id));
     let settings = settings.complete(environment);
@@ -56,6 +90,47 @@ fn distrust(folder: &Path, environment: &Environment, problems: &mut Problems) {
     {
         problems.push(ConfigError::whole(folder, &format!("cannot trust it: {}", reason(&error))));
     }
+}
+
+/// Reads one service as it would be read if `text` stood at `path`.
+pub(crate) fn read_service(
+    dir: &Path,
+    environment: &Environment,
+    path: &Path,
+    text: &str,
+) -> Result<Service, Vec<ConfigError>> {
+    let mut problems = Problems::default();
+    let mut said = Said::default();
+    read_settings(&environment.current_dir.join(dir), &mut said, environment, &mut problems);
+    let document = Document::parse(path, text.into(), &mut problems);
+    let read = |document| service::read_document(document, &said, environment, &mut problems);
+    let written = document.and_then(read);
+    // Whoever got no service was told why.
+    let service = written.map(|written| written.service).ok_or(());
+    match (problems.or(()), service) {
+        (Ok(()), Ok(service)) => Ok(service),
+        (Ok(()), Err(())) => Err(Vec::new()),
+        (Err(problems), _) => Err(problems),
+    }
+}
+
+/// The folder of the services of the configuration in `dir`.
+pub(crate) fn services_folder(dir: &Path, environment: &Environment) -> PathBuf {
+    environment.current_dir.join(dir).join(SERVICES)
+}
+
+/// The file of every service, by its id. Files that cannot be read are no services.
+pub(crate) fn files_of(dir: &Path, environment: &Environment) -> Vec<(Box<str>, PathBuf)> {
+    let files = service_files(&services_folder(dir, environment), &mut Problems::default());
+    let id = |file: &PathBuf| {
+        let mut unheard = Problems::default();
+        let mut document = Document::read(file, &mut unheard)?;
+        document.settle(environment, &mut unheard);
+        let root = document.root();
+        let said = root.get("serverId").and_then(|item| item.node.text().map(Box::from));
+        said.or_else(|| Some(file.file_stem()?.to_string_lossy().into()))
+    };
+    files.into_iter().filter_map(|file| Some((id(&file)?, file))).collect()
 }
 
 /// Reads the settings alone, for those who want to know where things are.
@@ -148,7 +223,7 @@ fn service_files(folder: &Path, problems: &mut Problems) -> Vec<PathBuf> {
 fn tell_of_doubles(written: &[Written], problems: &mut Problems) {
     let mut ids = BTreeMap::new();
     let mut addresses = BTreeMap::new();
-    for Written { service, id_at, address } in written {
+    for Written { service, id_at, address, .. } in written {
         let file = id_at.file.file_name().unwrap_or_default().to_string_lossy().into_owned();
         if let Some(other) = ids.insert(&service.id, file.clone()) {
             let problem = format!("\"{}\" is the id of the service in {other} already", service.id);

@@ -5,7 +5,9 @@ mod accounts;
 pub(crate) mod control;
 #[cfg(test)]
 mod corpus;
+mod course;
 mod document;
+pub(crate) mod edit;
 mod environment;
 mod error;
 pub(crate) mod identity;
@@ -14,6 +16,7 @@ mod json;
 mod keys;
 pub(crate) mod limits;
 mod load;
+mod order;
 pub(crate) mod plan;
 mod said;
 mod server;
@@ -28,6 +31,8 @@ mod units;
 
 pub(crate) use environment::{Environment, default_dir};
 pub(crate) use error::{ConfigError, nearest};
-pub(crate) use load::{check_file, load, settings};
+pub(crate) use load::{
+    Edit, check_file, files_of, load, load_edited, read_service, services_folder, settings,
+};
 pub(crate) use service::PATH;
-pub(crate) use units::{duration, duration_text};
+pub(crate) use units::{duration, duration_text, signal};

@@ -36,6 +36,8 @@ pub(crate) struct Settings {
     pub(crate) runner: PathBuf,
     /// Time for all services together to end.
     pub(crate) shutdown_timeout: Duration,
+    /// How many services are started again in a second, of those that nobody ordered.
+    pub(crate) restarts_per_second: u32,
     /// `error`, `warn`, `info`, `debug`.
     pub(crate) log_level: LogLevel,
     /// Who may command.
@@ -56,6 +58,13 @@ pub(crate) enum LogLevel {
     Debug,
 }
 
+impl Service {
+    /// Whether it is started with the supervisor.
+    pub(crate) fn is_started_at_boot(&self) -> bool {
+        self.enabled && self.start == Start::Boot
+    }
+}
+
 /// One service, complete: every default is filled in.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Service {
@@ -63,8 +72,18 @@ pub(crate) struct Service {
     pub(crate) id: Box<str>,
     /// Words for people.
     pub(crate) name: Option<Box<str>>,
-    /// Started at boot.
+    /// What it is there for.
+    pub(crate) kind: Kind,
+    /// When it is started.
+    pub(crate) start: Start,
+    /// Whether it is started when it is time to.
     pub(crate) enabled: bool,
+    /// What it waits for; the names are those of other services, and there is no circle.
+    pub(crate) depends_on: Vec<Dependency>,
+    /// Exits that are good ones, beside code 0.
+    pub(crate) success: Success,
+    /// What its end means for the whole.
+    pub(crate) on_exit: OnExit,
     /// What is run.
     pub(crate) program: Program,
     /// Declared variables, substituted; they come on top of the allow-list.
@@ -129,6 +148,68 @@ pub(crate) enum Readiness {
     Channel,
 }
 
+/// What a service is there for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Kind {
+    /// To run.
+    Daemon,
+    /// To end, with something done.
+    Task,
+}
+
+/// When a service is started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Start {
+    /// With the supervisor.
+    Boot,
+    /// When somebody says so, or needs it.
+    Manual,
+}
+
+/// A service that another one waits for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Dependency {
+    /// Its id.
+    pub(crate) service: Box<str>,
+    /// How far it has to be.
+    pub(crate) condition: Condition,
+}
+
+/// How far a service has to be for another one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Condition {
+    /// It has a process.
+    Started,
+    /// It is ready; a task is when it has completed.
+    Ready,
+    /// It has ended well.
+    Completed,
+}
+
+/// Exits that are good ones.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Success {
+    /// Exit codes.
+    pub(crate) codes: Vec<u8>,
+    /// Signals.
+    pub(crate) signals: Vec<i32>,
+}
+
+/// What a service's end means for the whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum OnExit {
+    /// Nothing.
+    Nothing,
+    /// Everything ends, with its exit code.
+    Shutdown,
+    /// The same, if it has failed.
+    ShutdownOnFailure,
+}
+
 /// When a service that ended is started again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -142,7 +223,7 @@ pub(crate) enum Restart {
 }
 
 /// How a service that ended is started again.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct RestartPolicy {
     /// Restarts in a row before it is given up; `None` is without end.
     pub(crate) max_retries: Option<u32>,
@@ -156,14 +237,18 @@ pub(crate) struct RestartPolicy {
     pub(crate) jitter: f64,
     /// Uptime after which earlier failures are forgotten.
     pub(crate) reset_after: Duration,
+    /// Exit codes after which it is not started again.
+    pub(crate) permanent_exit_codes: Vec<u8>,
 }
 
 /// How a service is stopped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Stop {
+    /// A program that asks it to end, and its arguments; none: the signal does.
+    pub(crate) command: Vec<Box<str>>,
     /// The signal's number.
     pub(crate) signal: i32,
-    /// From the signal to SIGKILL.
+    /// From the signal or the command to SIGKILL.
     pub(crate) timeout: Duration,
 }
 

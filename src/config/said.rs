@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::course::Course;
 use super::identity::Identity;
 use super::limits::Limits;
+use super::plan::{Dependency, OnExit, Start};
 use super::plan::{HealthCheck, Log, LogMode, Program, Readiness, Restart, RestartPolicy, Service, Stop};
 
 /// The mask of new files: whoever started us has no say in it.
@@ -19,6 +21,10 @@ pub(super) struct Said {
     pub(super) name: Option<Box<str>>,
     /// See [`Service`].
     pub(super) enabled: Option<bool>,
+    /// What it is there for, and what its exits mean.
+    pub(super) course: Course,
+    /// See [`Service`].
+    pub(super) depends_on: Vec<Dependency>,
     /// See [`Service`]; layers add to each other.
     pub(super) env: BTreeMap<Box<str>, Box<str>>,
     /// See [`Service`].
@@ -109,19 +115,25 @@ impl Said {
             server || self.channel == Some(true) || readiness == Readiness::Channel || health_check.is_some();
         Service {
             id: id.into(),
+            kind: self.course.kind(),
+            start: self.course.start.unwrap_or(Start::Boot),
             enabled: self.enabled.unwrap_or(true),
+            success: self.course.success.clone().unwrap_or_default(),
+            on_exit: self.course.on_exit.unwrap_or(OnExit::Nothing),
             program,
             channel,
             readiness,
             ready_timeout: self.ready_timeout.unwrap_or(seconds(30)),
-            restart: self.restart.unwrap_or(Restart::Always),
+            restart: self.course.restart(self.restart),
             restart_policy: self.restart_policy(),
             stop: Stop {
+                command: self.course.stop_command.clone().unwrap_or_default(),
                 signal: self.stop_signal.unwrap_or(libc::SIGTERM),
                 timeout: self.stop_timeout.unwrap_or(seconds(5)),
             },
             health_check,
             log: self.log(),
+            depends_on: self.depends_on,
             name: self.name,
             env: self.env,
             working_directory: self.working_directory.unwrap_or_else(|| match self.chroot {
@@ -148,6 +160,8 @@ impl Said {
             max_retry_delay: self.max_retry_delay.unwrap_or(seconds(30)),
             jitter: self.jitter.unwrap_or(0.1),
             reset_after: self.reset_after.unwrap_or(seconds(60)),
+            // The code by which programs of s6 say that another try cannot help.
+            permanent_exit_codes: self.course.permanent.clone().unwrap_or_else(|| vec![125]),
         }
     }
 

@@ -12,6 +12,7 @@ use super::item::Item;
 use super::json::Kind;
 use super::keys::{self, Seen};
 use super::limits;
+use super::order;
 use super::plan::{Program, Server, Service};
 use super::said::Said;
 use super::server::{self, Address, McpConfig};
@@ -19,8 +20,18 @@ use super::shown::shown;
 use super::trust;
 
 /// The keys of a service that are no defaults.
-pub(super) const KEYS: [&str; 8] =
-    ["$schema", "serverId", "serverName", "mcpConfig", "configFile", "command", "scriptPath", "args"];
+pub(super) const KEYS: [&str; 10] = [
+    "$schema",
+    "serverId",
+    "serverName",
+    "type",
+    "dependsOn",
+    "mcpConfig",
+    "configFile",
+    "command",
+    "scriptPath",
+    "args",
+];
 
 /// Keys of which a service has exactly one.
 const PROGRAMS: [&str; 4] = ["mcpConfig", "configFile", "command", "scriptPath"];
@@ -41,6 +52,8 @@ pub(super) struct Written {
     pub(super) service: Service,
     /// Where its id is written.
     pub(super) id_at: Place,
+    /// What it waits for, and where that is written.
+    pub(super) needs: order::Needs,
     /// Where it listens, and where that is written.
     pub(super) address: Option<(Address, Place)>,
 }
@@ -49,16 +62,6 @@ pub(super) struct Written {
 type Served = (Server, Option<(Address, Place)>);
 
 /// Reads a service; `None` if anything is wrong with it, which is told.
-pub(super) fn read(
-    path: &Path,
-    defaults: &Said,
-    environment: &Environment,
-    problems: &mut Problems,
-) -> Option<Written> {
-    read_document(Document::read(path, problems)?, defaults, environment, problems)
-}
-
-/// The same for a file that is read already.
 pub(super) fn read_document(
     mut document: Document,
     defaults: &Said,
@@ -74,6 +77,9 @@ pub(super) fn read_document(
     let id_item = root.get("serverId");
     let id = id(&root, id_item.as_ref(), problems);
     said.name = root.get("serverName").and_then(|item| name(&item, problems));
+    said.course.read_kind(&root, problems);
+    let needs = root.get("dependsOn").map(|item| order::read(&item, problems)).unwrap_or_default();
+    said.depends_on = needs.iter().map(|(need, _)| need.clone()).collect();
     let (program, address) = program(&root, &id, &mut said, environment, problems)?;
     if said.chroot.is_some() && matches!(program, Program::Server(_)) {
         let item = root.get("chroot").or_else(|| root.get("mcpConfig"));
@@ -85,7 +91,7 @@ pub(super) fn read_document(
     if environment.root {
         distrust(&service, &root, environment, problems);
     }
-    (problems.count() == before).then_some(Written { service, id_at, address })
+    (problems.count() == before).then_some(Written { service, id_at, needs, address })
 }
 
 /// Tells of a program that would run as root and that somebody else could change.
@@ -255,7 +261,11 @@ fn config_file(
 }
 
 /// `command` with `args`, or a `command` that is all of it.
-fn command(item: &Item<'_>, args: Option<&Item<'_>>, problems: &mut Problems) -> Option<Vec<Box<str>>> {
+pub(super) fn command(
+    item: &Item<'_>,
+    args: Option<&Item<'_>>,
+    problems: &mut Problems,
+) -> Option<Vec<Box<str>>> {
     if !matches!(item.node.kind, Kind::List(_)) {
         let mut words = vec![program_name(item, problems)?];
         words.extend(arguments(args, problems)?);

@@ -86,7 +86,7 @@ pub(super) fn size(text: &str) -> Option<u64> {
 }
 
 /// A signal by its name, `SIGTERM` or `TERM`.
-pub(super) fn signal(text: &str) -> Option<i32> {
+pub(crate) fn signal(text: &str) -> Option<i32> {
     let name = text.strip_prefix("SIG").unwrap_or(text);
     SIGNALS.iter().find(|(known, _)| *known == name).map(|(_, number)| *number)
 }

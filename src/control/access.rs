@@ -26,6 +26,7 @@ pub(crate) const fn needed(order: &Order) -> (Level, &'static str) {
         Order::Start(_) => (Level::Operate, "start services"),
         Order::Stop(_) => (Level::Operate, "stop services"),
         Order::Restart(_) => (Level::Operate, "restart services"),
+        Order::Signal { .. } => (Level::Operate, "signal services"),
         Order::Reload => (Level::Administer, "reload the configuration"),
         Order::Shutdown => (Level::Administer, "shut down"),
     }

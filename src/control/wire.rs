@@ -35,6 +35,17 @@ pub(crate) enum Order {
     Stop(Named),
     /// One operation of the supervisor, also when a child of the service asks for it.
     Restart(Named),
+    /// Sends a signal to the process of each, or to its whole group.
+    Signal {
+        /// Ids; none means all.
+        #[serde(default)]
+        services: Vec<Box<str>>,
+        /// Its number.
+        signal: i32,
+        /// Whether to the whole process group.
+        #[serde(default)]
+        group: bool,
+    },
     /// Reads the configuration again; only what changed is touched.
     Reload,
     /// Answered once no service is on its way (starting or stopping).
@@ -155,9 +166,26 @@ pub(crate) struct ServiceReport<'a> {
     /// RFC 3339, UTC.
     #[serde(borrow)]
     pub(crate) updated_at: Cow<'a, str>,
+    /// Its course so far.
+    #[serde(flatten, default)]
+    pub(crate) past: Past,
     /// What only `status` shows; absent in `process.json`.
     #[serde(flatten, default, skip_serializing_if = "Option::is_none")]
     pub(crate) live: Option<Live>,
+}
+
+/// A service's course so far.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct Past {
+    /// The service it waits for, or that it misses.
+    pub(crate) waits_for: Option<Box<str>>,
+    /// Of a task: whether it has ended well since it was last started.
+    pub(crate) completed: bool,
+    /// How the last process ended.
+    pub(crate) last_end: Option<LastEnd>,
+    /// How the few before it did, the latest first.
+    pub(crate) history: Vec<LastEnd>,
 }
 
 /// What `status` shows beyond `process.json`.
@@ -174,8 +202,6 @@ pub(crate) struct Live {
     pub(crate) uptime: Option<u64>,
     /// Limit → the mechanism that holds it; empty while nothing is limited.
     pub(crate) enforced_by: std::collections::BTreeMap<Box<str>, Box<str>>,
-    /// How the last process ended.
-    pub(crate) last_end: Option<LastEnd>,
     /// Milliseconds until the next attempt, in `backoff`.
     pub(crate) retry_in: Option<u64>,
     /// As the service last said: requests, errors, mean milliseconds.
@@ -207,4 +233,7 @@ pub(crate) struct LastEnd {
     pub(crate) lived: u64,
     /// RFC 3339, UTC.
     pub(crate) at: Box<str>,
+    /// Its last lines of output, as its log has them; of the last end only.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) output: Vec<Box<str>>,
 }

@@ -3,6 +3,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::exits::{self, Meaning};
 use super::policy::{Action, Exit, Note, Pid, Restart, Why};
 use super::service::{Act, Service, later};
 use super::state::{State, Want};
@@ -21,8 +22,13 @@ impl Service {
             State::Starting { pid, born, .. } | State::Running { pid, born, .. } => {
                 (pid, born, Why::Itself, later(now, self.policy.stop_within), 0)
             }
+            State::Leaving { pid, born, .. } => {
+                (pid, born, Why::Ordered, later(now, self.policy.stop_within), 0)
+            }
             State::Stopping { pid, born, why, kill_at, kills } => (pid, born, why, kill_at, kills),
             State::Stopped
+            | State::Waiting { .. }
+            | State::Blocked { .. }
             | State::Preparing { .. }
             | State::Spawning
             | State::Sweeping { .. }
@@ -48,6 +54,9 @@ impl Service {
         match self.state {
             State::Sweeping { exit, why, lived, .. } => self.over(exit, why, lived, now, act),
             State::Stopped
+            | State::Waiting { .. }
+            | State::Blocked { .. }
+            | State::Leaving { .. }
             | State::Preparing { .. }
             | State::Spawning
             | State::Starting { .. }
@@ -59,59 +68,67 @@ impl Service {
     }
 
     /// It is gone completely: what is wanted, and the restart policy, say what comes next.
-    pub(super) fn over(&mut self, exit: Exit, why: Why, lived: Duration, now: Instant, act: Act<'_>) {
+    fn over(&mut self, exit: Exit, why: Why, lived: Duration, now: Instant, act: Act<'_>) {
         if self.want == Want::Down {
             self.rest(act);
             return;
         }
-        match why {
-            Why::Ordered => self.begin(now, act),
-            Why::NotReady | Why::Unhealthy => self.ended_badly(lived, now, act),
-            Why::Itself => match self.policy.restart {
-                Restart::Always => self.failed(lived, now, act),
-                Restart::OnFailure | Restart::Never if exit.is_clean() => {
-                    self.want = Want::Down;
-                    self.rest(act);
-                }
-                Restart::OnFailure | Restart::Never => self.ended_badly(lived, now, act),
-            },
+        let meaning = self.policy.exits.meaning(exit, self.policy.kind);
+        match (why, meaning) {
+            (Why::Ordered, _) => self.begin(now, act),
+            (Why::Itself, Meaning::ForGood) => self.give_up(Some(exit), act),
+            (Why::Itself, Meaning::Well) if self.policy.restart != Restart::Always => {
+                self.complete(exit, act);
+            }
+            (Why::Itself, Meaning::Well | Meaning::Badly) | (Why::NotReady | Why::Unhealthy, _) => {
+                self.failed(Some(exit), lived, now, act);
+            }
         }
     }
 
-    /// A failure, unless the policy says that nothing follows from it.
-    pub(super) fn ended_badly(&mut self, lived: Duration, now: Instant, act: Act<'_>) {
-        match self.policy.restart {
-            Restart::Always | Restart::OnFailure => self.failed(lived, now, act),
-            Restart::Never => self.give_up(act),
-        }
+    /// It has ended well, and that is all it was there for.
+    fn complete(&mut self, exit: Exit, act: Act<'_>) {
+        self.want = Want::Down;
+        self.completed = true;
+        self.rest(act);
+        self.end_the_whole(Some(exit), false, act);
     }
 
     /// A failure: again after a delay, or never.
-    pub(super) fn failed(&mut self, lived: Duration, now: Instant, act: Act<'_>) {
+    pub(super) fn failed(&mut self, exit: Option<Exit>, lived: Duration, now: Instant, act: Act<'_>) {
         let random = self.random();
-        match self.backoff.after(&self.policy.backoff, lived, random) {
+        let after = match self.policy.restart {
+            Restart::Always | Restart::OnFailure => self.backoff.after(&self.policy.backoff, lived, random),
+            Restart::Never => None,
+        };
+        match after {
             Some(after) => {
                 self.restarts = self.restarts.saturating_add(1);
                 self.state = State::Backoff { until: later(now, after) };
                 act(Action::Note(Note::Retry { after }));
-                if after.is_zero() {
-                    self.begin(now, act);
-                }
             }
-            None => self.give_up(act),
+            None => self.give_up(exit, act),
         }
     }
 
     /// The machine could not do it just now: the same again, without counting.
     pub(super) fn retry_later(&mut self, now: Instant, act: Act<'_>) {
         self.state = State::Backoff { until: later(now, MACHINE_RETRY_AFTER) };
-        act(Action::Note(Note::Retry { after: MACHINE_RETRY_AFTER }));
+        act(Action::Note(Note::Later { after: MACHINE_RETRY_AFTER }));
     }
 
     /// It waits for an order.
-    pub(super) fn give_up(&mut self, act: Act<'_>) {
+    fn give_up(&mut self, exit: Option<Exit>, act: Act<'_>) {
         self.state = State::Failed;
         act(Action::Note(Note::GaveUp));
+        self.end_the_whole(exit, true, act);
+    }
+
+    /// It has ended for good, and nobody ordered it: everything may end with it.
+    pub(super) fn end_the_whole(&self, exit: Option<Exit>, failed: bool, act: Act<'_>) {
+        if let Some(code) = exits::of_the_whole(self.policy.on_exit, exit, failed) {
+            act(Action::End(code));
+        }
     }
 
     /// Nothing will happen by itself.

@@ -19,9 +19,12 @@ impl Service {
             }
             State::Running { check: Check::Never | Check::Due(_), .. }
             | State::Stopped
+            | State::Waiting { .. }
+            | State::Blocked { .. }
             | State::Preparing { .. }
             | State::Spawning
             | State::Starting { .. }
+            | State::Leaving { .. }
             | State::Stopping { .. }
             | State::Sweeping { .. }
             | State::Backoff { .. }

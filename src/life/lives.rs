@@ -11,8 +11,10 @@
 
 use std::time::{Duration, Instant};
 
+use super::exits::{Exits, Numbers};
 use super::policy::{
-    Action, BackoffPolicy, Blame, CheckPolicy, Event, Exit, Note, Pid, Policy, Readiness, Restart,
+    Action, BackoffPolicy, Blame, CheckPolicy, Event, Exit, Kind, Note, OnExit, Pid, Policy, Readiness,
+    Restart,
 };
 use super::service::Service;
 use super::state::{State, Want};
@@ -46,6 +48,8 @@ struct World {
     leader: Option<(Pid, Instant)>,
     /// The group whose leader was reaped while others of it were left.
     group: Option<Pid>,
+    /// How its last process ended.
+    last_exit: Option<Exit>,
     /// When it was asked to end.
     asked: Option<Instant>,
     policy: Policy,
@@ -56,6 +60,9 @@ struct World {
 
 fn policy(dice: &mut Dice) -> Policy {
     Policy {
+        kind: [Kind::Daemon, Kind::Task][dice.roll(2) as usize],
+        exits: Exits { permanent_codes: Numbers::of(&[125]), ..Exits::default() },
+        on_exit: [OnExit::Nothing, OnExit::Shutdown, OnExit::ShutdownOnFailure][dice.roll(3) as usize],
         restart: [Restart::Always, Restart::OnFailure, Restart::Never][dice.roll(3) as usize],
         backoff: BackoffPolicy {
             first: dice.ms(20),
@@ -126,6 +133,11 @@ fn obey(service: &mut Service, world: &mut World, action: Action) {
             assert!(!world.asked_health, "a check overlaps itself");
             world.asked_health = true;
         }
+        Action::End(code) => {
+            assert!(world.leader.is_none() && world.group.is_none(), "the end of all while it lives");
+            assert!(world.policy.on_exit != OnExit::Nothing, "the end of all that nobody asked for");
+            assert!(world.policy.on_exit == OnExit::Shutdown || code > 0, "a failure that looks like none");
+        }
         Action::Note(note) => note_holds(service, world, note),
     }
 }
@@ -134,7 +146,9 @@ fn note_holds(service: &Service, world: &mut World, note: Note) {
     match note {
         Note::GaveUp => {
             assert!(world.leader.is_none() && world.group.is_none(), "given up with a process");
-            let may = world.policy.restart == Restart::Never || world.policy.backoff.tries.is_some();
+            let may = world.policy.restart == Restart::Never
+                || world.policy.backoff.tries.is_some()
+                || world.last_exit == Some(Exit::Code(125));
             assert!(may, "given up although it may try without end");
         }
         Note::Stopped => assert_eq!(service.want(), Want::Down, "stopped while it is wanted up"),
@@ -143,8 +157,11 @@ fn note_holds(service: &Service, world: &mut World, note: Note) {
         | Note::Ready
         | Note::Killed
         | Note::Unkillable
+        | Note::Leaving
         | Note::Retry { .. }
+        | Note::Later { .. }
         | Note::NotPrepared => {}
+        Note::Waits(_) | Note::Blocked(_) => panic!("it needs nobody"),
     }
 }
 
@@ -196,11 +213,14 @@ fn die(world: &mut World) -> Option<Event> {
     if left {
         world.group = Some(pid);
     }
-    let exit = match world.dice.roll(3) {
+    let exit = match world.dice.roll(5) {
         0 => Exit::Code(0),
         1 => Exit::Code(1),
+        2 => Exit::Code(125),
+        3 => Exit::Signal { number: 15, core: false },
         _ => Exit::Signal { number: 9, core: false },
     };
+    world.last_exit = Some(exit);
     Some(Event::Exited { exit, left })
 }
 
@@ -210,12 +230,13 @@ fn a_million_random_lives_keep_every_promise() {
     for life in 1..=LIVES {
         let mut dice = Dice(life.wrapping_mul(0x9E37_79B9_7F4A_7C15));
         let policy = policy(&mut dice);
-        let mut service = Service::new(policy, life);
+        let mut service = Service::new(&policy, life);
         let mut world = World {
             now: start,
             next_pid: 1,
             leader: None,
             group: None,
+            last_exit: None,
             asked: None,
             policy,
             preparing: false,
@@ -275,7 +296,7 @@ fn quiet() -> Policy {
 #[test]
 fn it_gives_up_after_as_many_restarts_as_the_policy_says_and_an_order_forgets() {
     let mut now = Instant::now();
-    let mut service = Service::new(quiet(), 7);
+    let mut service = Service::new(&quiet(), 7);
     for round in 1..=2 {
         let mut spawned = 0;
         let mut event = Some(Event::Start);
@@ -300,7 +321,7 @@ fn it_gives_up_after_as_many_restarts_as_the_policy_says_and_an_order_forgets() 
 #[test]
 fn an_ordered_restart_is_not_a_failure_and_two_make_one() {
     let now = Instant::now();
-    let mut service = Service::new(quiet(), 7);
+    let mut service = Service::new(&quiet(), 7);
     service.on(Event::Start, now, &mut |_| ());
     service.on(Event::Spawned(Pid(5)), now, &mut |_| ());
     let mut asked = 0;
@@ -317,7 +338,7 @@ fn an_ordered_restart_is_not_a_failure_and_two_make_one() {
 #[test]
 fn a_leader_that_dies_first_does_not_hide_its_group() {
     let now = Instant::now();
-    let mut service = Service::new(quiet(), 7);
+    let mut service = Service::new(&quiet(), 7);
     service.on(Event::Start, now, &mut |_| ());
     service.on(Event::Spawned(Pid(5)), now, &mut |_| ());
     let mut actions = Vec::new();

@@ -2,10 +2,15 @@
 
 pub(crate) mod backoff;
 mod ending;
+pub(crate) mod exits;
 mod health;
+pub(crate) mod need;
+mod order;
 pub(crate) mod policy;
+pub(crate) mod rate;
 pub(crate) mod roster;
 pub(crate) mod service;
+mod starting;
 pub(crate) mod state;
 
 #[cfg(test)]

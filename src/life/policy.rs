@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use super::exits::Exits;
+use super::roster::Id;
+
 /// A process id, as the kernel gave it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Pid(pub(crate) i32);
@@ -20,11 +23,24 @@ pub(crate) enum Exit {
     },
 }
 
-impl Exit {
-    /// Whether nothing went wrong: code 0.
-    pub(crate) const fn is_clean(self) -> bool {
-        matches!(self, Self::Code(0))
-    }
+/// What a service is there for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// To run.
+    Daemon,
+    /// To end, with something done.
+    Task,
+}
+
+/// What a service's end means for the whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OnExit {
+    /// Nothing.
+    Nothing,
+    /// Everything ends, with its exit code.
+    Shutdown,
+    /// The same, if it has failed.
+    ShutdownOnFailure,
 }
 
 /// When a service that ended by itself is started again.
@@ -80,6 +96,12 @@ pub(crate) struct BackoffPolicy {
 /// Everything a service's life is governed by.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Policy {
+    /// What it is there for.
+    pub(crate) kind: Kind,
+    /// What its exits mean.
+    pub(crate) exits: Exits,
+    /// What its end means for the whole.
+    pub(crate) on_exit: OnExit,
     /// When it is started again.
     pub(crate) restart: Restart,
     /// How.
@@ -169,6 +191,8 @@ pub(crate) enum Action {
     Look(Pid),
     /// Ask it for its health.
     Check,
+    /// End everything, with this exit code.
+    End(u8),
     /// Tell what happened.
     Note(Note),
 }
@@ -180,6 +204,12 @@ pub(crate) enum Note {
     Started(Pid),
     /// It is ready.
     Ready,
+    /// It waits for another service.
+    Waits(Id),
+    /// It is not started: another service, which it needs, will not come.
+    Blocked(Id),
+    /// It is stopped once those that need it are.
+    Leaving,
     /// It is being stopped.
     Stopping(Why),
     /// It did not end in time and is killed.
@@ -199,6 +229,11 @@ pub(crate) enum Note {
     Stopped,
     /// It will be started again after this time.
     Retry {
+        /// The delay.
+        after: Duration,
+    },
+    /// The machine could not do it just now: the same again after this time.
+    Later {
         /// The delay.
         after: Duration,
     },

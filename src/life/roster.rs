@@ -1,10 +1,12 @@
-//! All services: the earliest deadline, who owns a pid, and the end of everything. No clock, no fd.
+//! All services: the earliest deadline, who owns a pid, and the end of everything. Who waits for whom is in
+//! `order`. No clock, no fd.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::policy::{Action, Event, Pid, Policy};
-use super::service::{Service, later};
+use super::rate::Rate;
+use super::service::{Act, Service, later};
 use super::state::State;
 
 /// A service's place in the roster, kept while it exists.
@@ -21,18 +23,39 @@ impl Id {
 /// What is to be done, for whom, in order.
 pub(crate) type Todo = VecDeque<(Id, Action)>;
 
+/// The end of everything.
+#[derive(Debug, Clone, Copy)]
+struct End {
+    /// It is over then, whoever is left.
+    at: Instant,
+    /// Until then services that others use wait for these.
+    leave_by: Instant,
+    /// Then each is killed, early enough for the kill to be confirmed before it is over.
+    kill_by: Instant,
+}
+
 /// All services.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Roster {
     /// By place; a removed service leaves its place empty for the next one.
-    services: Vec<Option<Service>>,
-    /// Set once everything ends: it is over then, whoever is left.
-    over_at: Option<Instant>,
+    pub(super) services: Vec<Option<Service>>,
+    /// Whether any service needs another.
+    pub(super) is_ordered: bool,
+    /// How many are started again in a second, of those that nobody ordered.
+    rate: Rate,
+    /// Set once everything ends.
+    end: Option<End>,
 }
 
 impl Roster {
+    /// Empty; so many services in a second are started again without being ordered.
+    pub(crate) fn new(restarts_per_second: u32) -> Self {
+        let rate = Rate::per_second(restarts_per_second);
+        Self { services: Vec::new(), is_ordered: false, rate, end: None }
+    }
+
     /// Takes a service in.
-    pub(crate) fn add(&mut self, policy: Policy, seed: u64) -> Id {
+    pub(crate) fn add(&mut self, policy: &Policy, seed: u64) -> Id {
         let service = Some(Service::new(policy, seed));
         let free = self.services.iter().position(Option::is_none);
         let index = free.unwrap_or(self.services.len());
@@ -59,7 +82,7 @@ impl Roster {
     }
 
     /// Changes what governs a service from its next step on.
-    pub(crate) fn govern(&mut self, id: Id, policy: Policy) {
+    pub(crate) fn govern(&mut self, id: Id, policy: &Policy) {
         if let Some(service) = self.service(id) {
             service.govern(policy);
         }
@@ -68,33 +91,75 @@ impl Roster {
     /// Something happened to a service.
     pub(crate) fn on(&mut self, id: Id, event: Event, now: Instant, todo: &mut Todo) {
         // Once everything ends, nothing is started any more.
-        if self.over_at.is_some() && matches!(event, Event::Start | Event::Restart) {
+        if self.end.is_some() && matches!(event, Event::Start | Event::Restart) {
             return;
         }
-        let kill_by = self.kill_by();
+        match event {
+            Event::Start | Event::Restart => self.start(id, event, now, todo),
+            Event::Stop => self.stop(id, now, todo),
+            Event::Prepared { .. }
+            | Event::Spawned(_)
+            | Event::NotSpawned(_)
+            | Event::Ready
+            | Event::Answered { .. }
+            | Event::Exited { .. }
+            | Event::Empty => self.give(id, event, now, todo),
+        }
+        self.settle(now, todo);
+    }
+
+    /// Gives an event to one service. A process that is still to be made for it is not made when somebody wants
+    /// something else meanwhile.
+    pub(super) fn give(&mut self, id: Id, event: Event, now: Instant, todo: &mut Todo) {
+        if matches!(event, Event::Stop | Event::Restart) {
+            todo.retain(|(whose, action)| (*whose, action) != (id, &Action::Spawn));
+        }
+        self.change(id, todo, |service, act| service.on(event, now, act));
+    }
+
+    /// Does something to one service; while everything ends, it stays in a hurry.
+    pub(super) fn change(&mut self, id: Id, todo: &mut Todo, change: impl FnOnce(&mut Service, Act<'_>)) {
+        let end = self.end;
         if let Some(service) = self.service(id) {
-            service.on(event, now, &mut |action| todo.push_back((id, action)));
-            kill_by.inspect(|by| service.hasten(*by));
+            change(service, &mut |action| todo.push_back((id, action)));
+            if let Some(end) = end {
+                service.hasten(end.leave_by, end.kill_by);
+            }
         }
     }
 
     /// Time has passed.
     pub(crate) fn tick(&mut self, now: Instant, todo: &mut Todo) {
-        let kill_by = self.kill_by();
-        for (index, service) in (0_u32..).zip(&mut self.services) {
-            if let Some(service) = service
-                && service.state().deadline().is_some_and(|at| now >= at)
-            {
-                service.tick(now, &mut |action| todo.push_back((Id(index), action)));
-                kill_by.inspect(|by| service.hasten(*by));
+        let mut again = Vec::new();
+        for (index, service) in (0_u32..).zip(&self.services) {
+            let Some(service) = service else { continue };
+            if service.state().deadline().is_some_and(|at| now >= at) {
+                again.push((service.state().retry_at(), Id(index)));
             }
+        }
+        // First those that restart nothing; of the others, whoever has waited longest.
+        again.sort_unstable();
+        for (retry_at, id) in &again {
+            if retry_at.is_some() && !self.rate.take(now) {
+                break;
+            }
+            self.change(*id, todo, |service, act| service.tick(now, act));
+        }
+        if !again.is_empty() {
+            self.settle(now, todo);
         }
     }
 
     /// When the roster next needs a tick.
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        let services = self.services.iter().flatten().filter_map(|service| service.state().deadline());
-        services.chain(self.over_at).min()
+        let free_at = self.rate.free_at();
+        let services = self.services.iter().flatten().filter_map(|service| {
+            let state = service.state();
+            // A restart also waits for its turn.
+            let turn = free_at.filter(|_| state.retry_at().is_some());
+            state.deadline().map(|at| turn.map_or(at, |turn| at.max(turn)))
+        });
+        services.chain(self.end.map(|end| end.at)).min()
     }
 
     /// Whose process this is; `None` for a stranger: an adopted orphan.
@@ -109,27 +174,40 @@ impl Roster {
         })
     }
 
-    /// Stops everything, within this time altogether.
+    /// Stops everything, within this time altogether: each after those that use it, of which the slowest leave
+    /// a third of the time to the others.
     pub(crate) fn shutdown(&mut self, now: Instant, within: Duration, todo: &mut Todo) {
-        if self.over_at.is_some() {
+        const CONFIRM_WITHIN: Duration = Duration::from_millis(500);
+        if self.end.is_some() {
             return;
         }
-        self.over_at = Some(later(now, within));
+        let at = later(now, within);
+        let back = |by: Duration| at.checked_sub(by).map_or(now, |at| at.max(now));
+        self.end = Some(End {
+            at,
+            leave_by: back(within.checked_div(3).unwrap_or_default()),
+            kill_by: back(CONFIRM_WITHIN),
+        });
         for index in 0_u32..u32::try_from(self.services.len()).unwrap_or(u32::MAX) {
-            self.on(Id(index), Event::Stop, now, todo);
+            self.stop(Id(index), now, todo);
         }
+        self.settle(now, todo);
     }
 
-    /// Kills what still runs at the latest then.
+    /// Kills what still runs then, whoever needs it.
     pub(crate) fn escalate(&mut self, by: Instant) {
+        if let Some(end) = &mut self.end {
+            end.leave_by = end.leave_by.min(by);
+            end.kill_by = end.kill_by.min(by);
+        }
         for service in self.services.iter_mut().flatten() {
-            service.hasten(by);
+            service.hasten(by, by);
         }
     }
 
     /// It is over, whoever is left.
     pub(crate) const fn over_now(&mut self, now: Instant) {
-        self.over_at = Some(now);
+        self.end = Some(End { at: now, leave_by: now, kill_by: now });
     }
 
     /// Whether no process of any service is left.
@@ -139,23 +217,17 @@ impl Roster {
 
     /// Whether everything was told to end.
     pub(crate) const fn is_ending(&self) -> bool {
-        self.over_at.is_some()
+        self.end.is_some()
     }
 
     /// Whether everything has ended, or had its time.
     pub(crate) fn is_over(&self, now: Instant) -> bool {
-        self.over_at.is_some_and(|at| now >= at || self.is_at_rest())
+        self.end.is_some_and(|end| now >= end.at || self.is_at_rest())
     }
 
     /// Whether no service is on its way.
     pub(crate) fn is_settled(&self) -> bool {
         !self.services.iter().flatten().any(|service| service.state().is_moving())
-    }
-
-    /// While everything ends, each is killed early enough for the kill to be confirmed before it is over.
-    fn kill_by(&self) -> Option<Instant> {
-        const CONFIRM_WITHIN: Duration = Duration::from_millis(500);
-        self.over_at.and_then(|at| at.checked_sub(CONFIRM_WITHIN))
     }
 
     /// The first service in a state like this.
@@ -166,7 +238,7 @@ impl Roster {
     }
 
     /// A service, to be changed.
-    fn service(&mut self, id: Id) -> Option<&mut Service> {
+    pub(super) fn service(&mut self, id: Id) -> Option<&mut Service> {
         self.services.get_mut(id.index())?.as_mut()
     }
 }

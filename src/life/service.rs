@@ -5,29 +5,32 @@
 //! what cancels its timer.
 //!
 //! ```text
-//!              start                    spawned                 ready
-//!   Stopped ──────────► Preparing ──► Spawning ──► Starting ──────────► Running
-//!      ▲                    ▲             ▲            │                   │
-//!      │ nobody left        │ files       │            ▼                   ▼    asked to end,
-//!      │                    └─────────────┴───────  Stopping ◄─────────────┘    then killed
-//!      │                     after a delay             │ its process is gone
-//!      ├──────────── Backoff ◄──┐                      ▼
-//!      │                        ├──────────────────  Sweeping   the rest of its group is gone
-//!      └──────────── Failed  ◄──┘
+//!           start              files          spawned      ready
+//!   Stopped ─────► Waiting ──► Preparing ──► Spawning ──► Starting ────► Running
+//!      ▲              ▲ ▲ │        ▲            ▲            │              │  ordered, but needed:
+//!      │              │ │ ▼        │            │            │              ├──► Leaving
+//!      │ nobody left  │ Blocked    └────────────┤            ▼              ▼       │
+//!      │              │                         └──────── Stopping ◄────────┴───────┘
+//!      │              │ after a delay                        │ its process is gone
+//!      ├────────── Backoff ◄──┐                              ▼
+//!      │                      ├────────────────────────── Sweeping   the rest of it is gone
+//!      └────────── Failed  ◄──┘
 //! ```
 //!
+//! Waiting, Blocked and Leaving are moved by other services, not by events: the roster looks after every event
+//! whether they still hold. All other states are moved by events and time alone.
+//!
 //! An end that somebody ordered is not a failure. Any other end is followed by the restart policy. A stop is
-//! over when the whole process group is gone, not when its leader is; the same holds before a restart, so a
+//! over when everybody of the service is gone, not when its leader is; the same holds before a restart, so a
 //! leftover child never holds the port that its successor needs.
 
 use std::time::{Duration, Instant};
 
 use super::backoff::Backoff;
-use super::policy::{Action, Blame, CheckPolicy, Event, Note, Pid, Policy, Readiness, Why};
+use super::need::Need;
+use super::policy::{Action, Event, Kind, Note, Policy, Why};
 use super::state::{Check, State, Want};
 
-/// Time for the files to be written that a service needs before it starts.
-const PREPARE_WITHIN: Duration = Duration::from_secs(10);
 /// A service, as far as its life is concerned.
 #[derive(Debug, Clone)]
 pub(crate) struct Service {
@@ -37,6 +40,10 @@ pub(crate) struct Service {
     pub(super) state: State,
     /// What governs it.
     pub(super) policy: Policy,
+    /// What it needs before it starts.
+    pub(super) needs: Vec<Need>,
+    /// Whether its last life ended well, by itself.
+    pub(super) completed: bool,
     /// Its failures.
     pub(super) backoff: Backoff,
     /// Restarts that nobody ordered, ever.
@@ -50,11 +57,13 @@ pub(crate) type Act<'a> = &'a mut dyn FnMut(Action);
 
 impl Service {
     /// A service that does nothing yet. `seed` makes its jitter its own.
-    pub(crate) fn new(policy: Policy, seed: u64) -> Self {
+    pub(crate) fn new(policy: &Policy, seed: u64) -> Self {
         Self {
             want: Want::Down,
             state: State::Stopped,
-            policy,
+            policy: *policy,
+            needs: Vec::new(),
+            completed: false,
             backoff: Backoff::default(),
             restarts: 0,
             seed: seed.max(1),
@@ -71,6 +80,17 @@ impl Service {
         self.want
     }
 
+    /// Whether it is on its way to where a start leads: readiness, or the end of a task.
+    pub(crate) fn is_coming(&self) -> bool {
+        let is_busy = self.policy.kind == Kind::Task && self.state.pid().is_some();
+        is_busy || self.state.is_moving()
+    }
+
+    /// Whether it is where a start leads.
+    pub(crate) const fn is_up_or_done(&self) -> bool {
+        self.state.pid().is_some() || self.has_completed()
+    }
+
     /// Restarts that nobody ordered.
     pub(crate) const fn restarts(&self) -> u64 {
         self.restarts
@@ -82,8 +102,13 @@ impl Service {
     }
 
     /// Changes what governs it from its next step on.
-    pub(crate) const fn govern(&mut self, policy: Policy) {
-        self.policy = policy;
+    pub(crate) const fn govern(&mut self, policy: &Policy) {
+        self.policy = *policy;
+    }
+
+    /// Changes what it needs before its next start.
+    pub(super) fn depend(&mut self, needs: Vec<Need>) {
+        self.needs = needs;
     }
 
     /// Something happened to it.
@@ -105,7 +130,16 @@ impl Service {
     /// Time has passed. Early ticks do nothing.
     pub(crate) fn tick(&mut self, now: Instant, act: Act<'_>) {
         match self.state {
-            State::Stopped | State::Spawning | State::Failed => {}
+            State::Stopped
+            | State::Waiting { .. }
+            | State::Blocked { .. }
+            | State::Spawning
+            | State::Failed => {}
+            State::Leaving { pid, born, by } => {
+                if by.is_some_and(|by| now >= by) {
+                    self.end(pid, born, Why::Ordered, now, act);
+                }
+            }
             State::Preparing { by } => {
                 if now >= by {
                     act(Action::Note(Note::NotPrepared));
@@ -139,13 +173,17 @@ impl Service {
         }
     }
 
-    /// Kills what still runs at `by` at the latest.
-    pub(crate) fn hasten(&mut self, by: Instant) {
+    /// Everything ends: what still waits for others is asked to end at `leave_by`, what still runs is killed at
+    /// `kill_by`, at the latest.
+    pub(super) fn hasten(&mut self, leave_by: Instant, kill_by: Instant) {
         match &mut self.state {
+            State::Leaving { by, .. } => *by = Some(by.map_or(leave_by, |by| by.min(leave_by))),
             State::Stopping { kill_at, .. } | State::Sweeping { kill_at, .. } => {
-                *kill_at = (*kill_at).min(by);
+                *kill_at = (*kill_at).min(kill_by);
             }
             State::Stopped
+            | State::Waiting { .. }
+            | State::Blocked { .. }
             | State::Preparing { .. }
             | State::Spawning
             | State::Starting { .. }
@@ -159,30 +197,66 @@ impl Service {
     fn start(&mut self, now: Instant, act: Act<'_>) {
         self.want = Want::Up;
         match self.state {
-            State::Stopped | State::Backoff { .. } | State::Failed => {
+            State::Stopped | State::Blocked { .. } | State::Backoff { .. } | State::Failed => {
                 self.backoff.forget();
                 self.begin(now, act);
             }
             // It is up or coming up already, or comes up once its end is complete.
-            State::Preparing { .. }
+            State::Waiting { .. }
+            | State::Preparing { .. }
             | State::Spawning
             | State::Starting { .. }
             | State::Running { .. }
+            | State::Leaving { .. }
             | State::Stopping { .. }
             | State::Sweeping { .. } => {}
         }
     }
 
-    /// Somebody wants it down.
+    /// Somebody wants it down. Its process, if it was still to be made, is not made: the roster sees to that.
     fn stop(&mut self, now: Instant, act: Act<'_>) {
         self.want = Want::Down;
         match self.state {
-            State::Preparing { .. } | State::Backoff { .. } | State::Failed => self.rest(act),
-            State::Starting { pid, born, .. } | State::Running { pid, born, .. } => {
+            State::Waiting { .. }
+            | State::Blocked { .. }
+            | State::Preparing { .. }
+            | State::Spawning
+            | State::Backoff { .. }
+            | State::Failed => self.rest(act),
+            State::Starting { pid, born, .. }
+            | State::Running { pid, born, .. }
+            | State::Leaving { pid, born, .. } => {
                 self.end(pid, born, Why::Ordered, now, act);
             }
-            // `Spawning` is followed by `Spawned`, which sees what is wanted; the others are ending already.
-            State::Stopped | State::Spawning | State::Stopping { .. } | State::Sweeping { .. } => {}
+            State::Stopped | State::Stopping { .. } | State::Sweeping { .. } => {}
+        }
+    }
+
+    /// Somebody wants it down, and others that use it are still to go first.
+    pub(super) fn leave(&mut self, now: Instant, act: Act<'_>) {
+        match self.state {
+            State::Starting { pid, born, .. } | State::Running { pid, born, .. } => {
+                self.want = Want::Down;
+                self.state = State::Leaving { pid, born, by: None };
+                act(Action::Note(Note::Leaving));
+            }
+            State::Leaving { .. } => self.want = Want::Down,
+            State::Stopped
+            | State::Waiting { .. }
+            | State::Blocked { .. }
+            | State::Preparing { .. }
+            | State::Spawning
+            | State::Stopping { .. }
+            | State::Sweeping { .. }
+            | State::Backoff { .. }
+            | State::Failed => self.stop(now, act),
+        }
+    }
+
+    /// Nobody uses it any more: it is asked to end, whatever is wanted after that.
+    pub(super) fn leave_now(&mut self, now: Instant, act: Act<'_>) {
+        if let State::Leaving { pid, born, .. } = self.state {
+            self.end(pid, born, Why::Ordered, now, act);
         }
     }
 
@@ -194,127 +268,21 @@ impl Service {
                 self.backoff.forget();
                 self.end(pid, born, Why::Ordered, now, act);
             }
-            // Its files are written anew: they may have to say something else now.
-            State::Preparing { .. } => {
+            // It is prepared anew: its files may have to say something else now.
+            State::Preparing { .. } | State::Spawning => {
                 self.want = Want::Up;
                 self.backoff.forget();
                 self.begin(now, act);
             }
             State::Stopped
-            | State::Spawning
+            | State::Waiting { .. }
+            | State::Blocked { .. }
+            | State::Leaving { .. }
             | State::Stopping { .. }
             | State::Sweeping { .. }
             | State::Backoff { .. }
             | State::Failed => self.start(now, act),
         }
-    }
-
-    /// Its files are written, or cannot be.
-    fn prepared(&mut self, ok: bool, now: Instant, act: Act<'_>) {
-        match self.state {
-            State::Preparing { .. } => {
-                if ok {
-                    self.state = State::Spawning;
-                    act(Action::Spawn);
-                } else {
-                    self.retry_later(now, act);
-                }
-            }
-            // A late answer, to a start that was given up since.
-            State::Stopped
-            | State::Spawning
-            | State::Starting { .. }
-            | State::Running { .. }
-            | State::Stopping { .. }
-            | State::Sweeping { .. }
-            | State::Backoff { .. }
-            | State::Failed => {}
-        }
-    }
-
-    /// It has a process.
-    fn spawned(&mut self, pid: Pid, now: Instant, act: Act<'_>) {
-        match self.state {
-            State::Spawning => {
-                act(Action::Note(Note::Started(pid)));
-                let ready_by = later(now, self.policy.ready_within);
-                self.state = State::Starting { pid, born: now, ready_by };
-                if self.want == Want::Down {
-                    self.end(pid, now, Why::Ordered, now, act);
-                } else if self.policy.readiness == Readiness::Started {
-                    self.run(pid, now, now);
-                    act(Action::Note(Note::Ready));
-                }
-            }
-            // Nobody asked for a process: it must not stay without an owner.
-            State::Stopped
-            | State::Preparing { .. }
-            | State::Starting { .. }
-            | State::Running { .. }
-            | State::Stopping { .. }
-            | State::Sweeping { .. }
-            | State::Backoff { .. }
-            | State::Failed => act(Action::Kill(pid)),
-        }
-    }
-
-    /// It got no process.
-    fn not_spawned(&mut self, blame: Blame, now: Instant, act: Act<'_>) {
-        match self.state {
-            State::Spawning => match (self.want, blame) {
-                (Want::Down, _) => self.rest(act),
-                (Want::Up, Blame::Machine) => self.retry_later(now, act),
-                (Want::Up, Blame::Service) => self.failed(Duration::ZERO, now, act),
-            },
-            State::Stopped
-            | State::Preparing { .. }
-            | State::Starting { .. }
-            | State::Running { .. }
-            | State::Stopping { .. }
-            | State::Sweeping { .. }
-            | State::Backoff { .. }
-            | State::Failed => {}
-        }
-    }
-
-    /// It says it is ready.
-    fn ready(&mut self, now: Instant, act: Act<'_>) {
-        match self.state {
-            State::Starting { pid, born, .. } => {
-                self.run(pid, born, now);
-                act(Action::Note(Note::Ready));
-            }
-            // Said twice, or too late.
-            State::Stopped
-            | State::Preparing { .. }
-            | State::Spawning
-            | State::Running { .. }
-            | State::Stopping { .. }
-            | State::Sweeping { .. }
-            | State::Backoff { .. }
-            | State::Failed => {}
-        }
-    }
-
-    /// The first step up.
-    pub(super) fn begin(&mut self, now: Instant, act: Act<'_>) {
-        if self.policy.prepare {
-            self.state = State::Preparing { by: later(now, PREPARE_WITHIN) };
-            act(Action::Prepare);
-        } else {
-            self.state = State::Spawning;
-            act(Action::Spawn);
-        }
-    }
-
-    /// It is ready; its checks begin.
-    pub(super) fn run(&mut self, pid: Pid, born: Instant, now: Instant) {
-        let (check, spared_until) = match self.policy.check {
-            None => (Check::Never, now),
-            // The first question is put at once: nobody wants to wait for an interval to know that it is well.
-            Some(CheckPolicy { grace, .. }) => (Check::Due(now), later(now, grace)),
-        };
-        self.state = State::Running { pid, born, spared_until, check, failures: 0 };
     }
 
     /// The next number of its generator, 0 to 1.

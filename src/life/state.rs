@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::policy::{Exit, Pid, Why};
+use super::roster::Id;
 
 /// What somebody asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,6 +30,16 @@ pub(crate) enum Check {
 pub(crate) enum State {
     /// No process, and nothing will happen by itself.
     Stopped,
+    /// It waits for services that it needs.
+    Waiting {
+        /// For this one, once it was looked up.
+        on: Option<Id>,
+    },
+    /// A service that it needs will not come by itself; it goes on when that one does.
+    Blocked {
+        /// That one.
+        on: Id,
+    },
     /// Its files are being written.
     Preparing {
         /// Until then.
@@ -57,6 +68,15 @@ pub(crate) enum State {
         check: Check,
         /// Checks failed in a row.
         failures: u32,
+    },
+    /// It is to end, once those that need it have.
+    Leaving {
+        /// Its process.
+        pid: Pid,
+        /// Since then.
+        born: Instant,
+        /// It is asked to end then, whoever still needs it.
+        by: Option<Instant>,
     },
     /// Its process was asked to end, or was killed.
     Stopping {
@@ -103,10 +123,13 @@ impl State {
     /// The process it has.
     pub(crate) const fn pid(&self) -> Option<Pid> {
         match *self {
-            State::Starting { pid, .. } | State::Running { pid, .. } | State::Stopping { pid, .. } => {
-                Some(pid)
-            }
+            State::Starting { pid, .. }
+            | State::Running { pid, .. }
+            | State::Leaving { pid, .. }
+            | State::Stopping { pid, .. } => Some(pid),
             State::Stopped
+            | State::Waiting { .. }
+            | State::Blocked { .. }
             | State::Preparing { .. }
             | State::Spawning
             | State::Sweeping { .. }
@@ -118,10 +141,13 @@ impl State {
     /// Since when it has a process.
     pub(crate) const fn born(&self) -> Option<Instant> {
         match *self {
-            State::Starting { born, .. } | State::Running { born, .. } | State::Stopping { born, .. } => {
-                Some(born)
-            }
+            State::Starting { born, .. }
+            | State::Running { born, .. }
+            | State::Leaving { born, .. }
+            | State::Stopping { born, .. } => Some(born),
             State::Stopped
+            | State::Waiting { .. }
+            | State::Blocked { .. }
             | State::Preparing { .. }
             | State::Spawning
             | State::Sweeping { .. }
@@ -140,15 +166,58 @@ impl State {
         if let Self::Backoff { until } = *self { Some(until) } else { None }
     }
 
+    /// Whom it waits for, or would if there were any hope.
+    pub(crate) const fn waits_for(&self) -> Option<Id> {
+        match *self {
+            State::Waiting { on } => on,
+            State::Blocked { on } => Some(on),
+            State::Stopped
+            | State::Preparing { .. }
+            | State::Spawning
+            | State::Starting { .. }
+            | State::Running { .. }
+            | State::Leaving { .. }
+            | State::Stopping { .. }
+            | State::Sweeping { .. }
+            | State::Backoff { .. }
+            | State::Failed => None,
+        }
+    }
+
+    /// Whether something of it runs that may use what it needs. What does not even end by SIGKILL holds nobody.
+    pub(super) const fn is_using(&self) -> bool {
+        match *self {
+            State::Spawning | State::Starting { .. } | State::Running { .. } | State::Leaving { .. } => true,
+            State::Stopping { .. } | State::Sweeping { .. } => !self.is_stuck(),
+            State::Stopped
+            | State::Waiting { .. }
+            | State::Blocked { .. }
+            | State::Preparing { .. }
+            | State::Backoff { .. }
+            | State::Failed => false,
+        }
+    }
+
+    /// Whether it was killed and has not ended in spite of it.
+    pub(crate) const fn is_stuck(&self) -> bool {
+        matches!(*self, State::Stopping { kills: 2.., .. } | State::Sweeping { kills: 2.., .. })
+    }
+
     /// Whether it is on its way from one lasting state to another.
     pub(crate) const fn is_moving(&self) -> bool {
         match *self {
-            State::Preparing { .. }
+            State::Waiting { .. }
+            | State::Preparing { .. }
             | State::Spawning
             | State::Starting { .. }
+            | State::Leaving { .. }
             | State::Stopping { .. }
             | State::Sweeping { .. } => true,
-            State::Stopped | State::Running { .. } | State::Backoff { .. } | State::Failed => false,
+            State::Stopped
+            | State::Blocked { .. }
+            | State::Running { .. }
+            | State::Backoff { .. }
+            | State::Failed => false,
         }
     }
 
@@ -161,18 +230,25 @@ impl State {
     pub(crate) const fn word(&self) -> &'static str {
         match *self {
             State::Stopped => "stopped",
-            State::Preparing { .. } | State::Spawning | State::Starting { .. } => "starting",
+            State::Waiting { .. } | State::Preparing { .. } | State::Spawning | State::Starting { .. } => {
+                "starting"
+            }
             State::Running { .. } => "running",
-            State::Stopping { .. } | State::Sweeping { .. } => "stopping",
+            State::Leaving { .. } | State::Stopping { .. } | State::Sweeping { .. } => "stopping",
             State::Backoff { .. } => "backoff",
-            State::Failed => "error",
+            State::Blocked { .. } | State::Failed => "error",
         }
     }
 
     /// When it next needs a tick; `None` while only the world can move it.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         match *self {
-            State::Stopped | State::Spawning | State::Failed => None,
+            State::Stopped
+            | State::Waiting { .. }
+            | State::Blocked { .. }
+            | State::Spawning
+            | State::Failed => None,
+            State::Leaving { by, .. } => by,
             State::Preparing { by } => Some(by),
             State::Starting { ready_by, .. } => Some(ready_by),
             State::Running { check, .. } => match check {

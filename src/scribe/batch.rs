@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, Metadata, OpenOptions, Permissions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, fchown};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
 use super::append::append;
@@ -53,6 +53,28 @@ pub(super) fn perform(jobs: Vec<Job>) -> Vec<(Job, i32)> {
         results.extend(perform_some(some));
     }
     results
+}
+
+/// Gives one file a new content, whole or not at all, also after a power cut; its mode and owner stay, or are
+/// those of `like`. For whoever is no supervisor and may wait.
+pub(crate) fn replace_now(path: &Path, body: &[u8], like: Option<&Metadata>) -> io::Result<()> {
+    let mut folders = BTreeSet::new();
+    let old = fs::metadata(path).ok();
+    let like = old.as_ref().or(like);
+    let file = write_beside(path, body, PRIVATE, &mut folders)?;
+    let mode = like.map_or(PUBLIC, |like| like.mode() & 0o777);
+    let owned = match &old {
+        // Only root may give a file away.
+        Some(old) if nix::unistd::geteuid().is_root() => fchown(&file, Some(old.uid()), Some(old.gid())),
+        Some(_) | None => Ok(()),
+    };
+    let settled = owned.and_then(|()| file.set_permissions(Permissions::from_mode(mode)));
+    let synced = settled.and_then(|()| file.sync_all()).and_then(|()| finish(path, &mut folders));
+    if synced.is_err() {
+        drop(fs::remove_file(temporary(path)));
+    }
+    synced?;
+    folders.iter().try_for_each(|folder| File::open(folder)?.sync_all())
 }
 
 /// Does jobs that wait for no disk: all but replacements on one.
@@ -232,7 +254,6 @@ fn sync<'a>(files: impl Iterator<Item = &'a File>) -> Option<i32> {
 mod tests {
     use super::*;
     use crate::scribe::tests::Folder;
-    use std::os::unix::fs::PermissionsExt;
 
     /// A job nobody waits for.
     fn job(path: PathBuf, task: Task) -> Job {
@@ -273,7 +294,7 @@ mod tests {
         assert_eq!(perform(secret()).first().unwrap().1, 0);
         assert_eq!((mode(&path), mode(path.parent().unwrap())), (0o600, 0o711));
         fs::write(temporary(&path), "left by a crash").unwrap();
-        fs::set_permissions(temporary(&path), fs::Permissions::from_mode(0o666)).unwrap();
+        fs::set_permissions(temporary(&path), Permissions::from_mode(0o666)).unwrap();
         assert_eq!(perform(secret()).first().unwrap().1, 0);
         assert_eq!(mode(&path), 0o600);
         let gone = || vec![job(path.clone(), Task::Remove)];

@@ -16,4 +16,5 @@ pub(crate) mod time;
 mod turn;
 pub(crate) mod wire;
 
+pub(crate) use batch::replace_now;
 pub(crate) use turn::run;

@@ -175,11 +175,12 @@ fn begin(plan: Plan, options: RunOptions) -> Result<Supervisor, BootError> {
     // No mount is pinned by where we were started.
     drop(std::env::set_current_dir("/"));
     let now = clock::now();
+    let roster = Roster::new(plan.settings.restarts_per_second);
     let mut supervisor = Supervisor {
         settings: plan.settings,
         config_dir: options.config_dir,
         environment: options.environment,
-        roster: Roster::default(),
+        roster,
         units: Vec::with_capacity(plan.services.len()),
         todo: std::collections::VecDeque::new(),
         spawner: Spawner::new(own::to_reset(), nofile),
@@ -200,6 +201,8 @@ fn begin(plan: Plan, options: RunOptions) -> Result<Supervisor, BootError> {
         null: pipe::null().map_err(|error| system("open /dev/null", &error))?,
         now,
         born: now.instant,
+        exit: None,
+        shortage: None,
         ends_asked: 0,
         degraded: None,
         ends: Ends::default(),
@@ -220,19 +223,22 @@ fn begin(plan: Plan, options: RunOptions) -> Result<Supervisor, BootError> {
 /// Listens on the control socket. Whoever holds the lock may replace what an earlier life left there.
 fn listen(settings: &Settings) -> Result<UnixListener, BootError> {
     let path = settings.runtime_dir.join("control.sock");
-    super::bind(&path, settings.control.is_open())
+    super::socket::bind(&path, settings.control.is_open())
         .map_err(|error| BootError::system(&format!("listen on {}", path.display()), &error))
 }
 
 impl Supervisor {
     /// Takes in the services and starts those that are to be started.
     fn begin_services(&mut self, services: Vec<config::plan::Service>, now: Now) {
+        let mut first = Vec::with_capacity(services.len());
         for service in services {
-            let enabled = service.enabled;
+            let is_first = service.is_started_at_boot();
             let id = self.take_in(service, now);
-            if enabled {
-                self.roster.on(id, Event::Start, now.instant, &mut self.todo);
-            }
+            first.extend(is_first.then_some(id));
+        }
+        self.set_needs();
+        for id in first {
+            self.roster.on(id, Event::Start, now.instant, &mut self.todo);
         }
     }
 
@@ -271,6 +277,6 @@ impl Supervisor {
         let clean = self.roster.is_at_rest();
         self.finish();
         drop(fs::remove_file(self.settings.runtime_dir.join("control.sock")));
-        u8::from(!clean)
+        self.exit.unwrap_or(u8::from(!clean))
     }
 }

@@ -82,6 +82,7 @@ pub(super) fn last_end(exit: Exit, why: Why, lived: Duration, at: Stamp) -> Last
         reason: reason.into(),
         lived: millis(lived),
         at: at.to_string().into(),
+        output: Vec::new(),
     }
 }
 
@@ -94,6 +95,7 @@ pub(super) fn not_started(code: Option<i32>, at: Stamp) -> LastEnd {
         reason: "not-started".into(),
         lived: 0,
         at: at.to_string().into(),
+        output: Vec::new(),
     }
 }
 

@@ -10,6 +10,7 @@ mod hear;
 mod launch;
 mod leftovers;
 mod log;
+mod order;
 mod orders;
 mod perform;
 mod records;
@@ -17,12 +18,13 @@ mod reload;
 mod rites;
 mod scribes;
 mod setup;
+mod shortage;
+mod socket;
 mod talk;
 mod unit;
 
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
-use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -119,6 +121,10 @@ pub(crate) struct Supervisor {
     now: Now,
     /// Since when.
     born: Instant,
+    /// Exit code that a service's end gives us.
+    exit: Option<u8>,
+    /// What the machine lacks to make processes.
+    shortage: Option<shortage::Shortage>,
     /// Requests to end so far; each further one is more urgent.
     ends_asked: u32,
     /// What does not work for now.
@@ -290,17 +296,6 @@ impl Supervisor {
         }
     }
 
-    /// Makes the control socket anew: somebody removed it.
-    fn renew_socket(&mut self) {
-        let path = self.settings.runtime_dir.join("control.sock");
-        let renewed =
-            bind(&path, self.settings.control.is_open()).and_then(|listener| self.clients.listen(listener));
-        let renewed = renewed.and_then(|()| self.register(self.clients.fd(), LISTENER, Interest::READABLE));
-        if let Err(error) = renewed {
-            ::log::error!("cannot listen on {}: {}", path.display(), own::reason(&error));
-        }
-    }
-
     /// Whether anybody of a service's group is left.
     fn is_group_left(&self, id: Id, leader: Pid) -> bool {
         let present = self.unit(id).and_then(|unit| unit.present.as_ref());
@@ -333,7 +328,7 @@ impl Supervisor {
     /// Takes a service in; it does nothing yet.
     fn take_in(&mut self, plan: crate::config::plan::Service, now: Now) -> Id {
         let unit = Unit::new(plan, now);
-        let id = self.roster.add(unit.policy(), unit::random());
+        let id = self.roster.add(&unit.policy(), unit::random());
         if self.units.len() <= id.index() {
             self.units.resize_with(id.index().saturating_add(1), || None);
         }
@@ -379,18 +374,4 @@ impl Supervisor {
         }
         self.tell_all();
     }
-}
-
-/// Listens on a path that is ours: for us and root only, or, when `open`, for whoever the kernel says they are.
-fn bind(path: &std::path::Path, open: bool) -> io::Result<UnixListener> {
-    if let Err(error) = std::fs::remove_file(path)
-        && error.kind() != io::ErrorKind::NotFound
-    {
-        return Err(error);
-    }
-    let mask = if open { 0o111 } else { 0o177 };
-    let before = nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(mask));
-    let listener = UnixListener::bind(path);
-    nix::sys::stat::umask(before);
-    listener
 }

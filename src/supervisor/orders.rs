@@ -1,6 +1,7 @@
 //! What clients asked for: taken, and answered once it is done. Who they are and how bytes reach them is the
 //! matter of `control`.
 
+use std::os::fd::AsFd;
 use std::path::Path;
 use std::time::Instant;
 
@@ -11,7 +12,9 @@ use crate::control::server::ClientId;
 use crate::control::wire::{Answer, Named, Order, Request, SupervisorReport};
 use crate::life::policy::Event;
 use crate::life::roster::Id;
+use crate::life::state::State;
 use crate::scribe::wire::Kind;
+use crate::sys::{own, signal};
 
 use super::scribes::Purpose;
 use super::unit::millis;
@@ -135,6 +138,12 @@ impl Supervisor {
             Order::Start(named) => self.order(client, id, &named, Event::Start, Goal::Up),
             Order::Stop(named) => self.order(client, id, &named, Event::Stop, Goal::Down),
             Order::Restart(named) => self.order(client, id, &named, Event::Restart, Goal::Up),
+            Order::Signal { services, signal, group } => {
+                match self.signal_services(&services, signal, group) {
+                    Ok(()) => self.answer_done(client, id, "done"),
+                    Err((error, exit)) => self.refuse(client, id, error, exit),
+                }
+            }
             Order::Reload => self.begin_reload(Some((client, id))),
             Order::Settled => {
                 self.orders.waiting.push(Waiting {
@@ -173,6 +182,33 @@ impl Supervisor {
         self.orders.waiting.push(Waiting { client, request, ids, goal });
     }
 
+    /// Sends a signal on behalf of a client: to all of the services, or, if one has no process, to none.
+    fn signal_services(&self, names: &[Box<str>], signal: i32, group: bool) -> Result<(), (String, u8)> {
+        let mut targets = Vec::new();
+        for id in self.find(names).map_err(|error| (error, EXIT_UNKNOWN))? {
+            let Some(unit) = self.unit(id) else { continue };
+            match (self.roster.get(id).and_then(|life| life.state().pid()), &unit.present) {
+                (Some(pid), Some(present)) => targets.push((unit, pid, present.pidfd.as_ref())),
+                // Of all services, those that run are meant.
+                _ if names.is_empty() => {}
+                _ => {
+                    let error = format!("cannot signal {}: it is not running", unit.plan.id);
+                    return Err((error, EXIT_FAILED));
+                }
+            }
+        }
+        for (unit, pid, pidfd) in targets {
+            let pidfd = pidfd.map(AsFd::as_fd);
+            let to = if group { signal::to_group } else { signal::to_process };
+            let sent = to(pid, pidfd, signal);
+            let failed =
+                |error| (format!("cannot signal {}: {}", unit.plan.id, own::reason(&error)), EXIT_FAILED);
+            sent.map_err(failed)?;
+            ::log::info!("{}: {} was sent to it on request", unit.plan.id, signal::name(signal));
+        }
+        Ok(())
+    }
+
     /// The services with these ids; all for none.
     fn find(&self, names: &[Box<str>]) -> Result<Vec<Id>, String> {
         if names.is_empty() {
@@ -206,7 +242,7 @@ impl Supervisor {
             version: env!("CARGO_PKG_VERSION").into(),
             uptime: millis(self.now.instant.saturating_duration_since(self.born)),
             scribe_pid: self.scribe.pid().map(|pid| pid.0),
-            degraded: self.degraded.clone().or_else(|| {
+            degraded: self.degraded.clone().or_else(|| self.shortage_now()).or_else(|| {
                 let is_down = self.scribe.pid().is_none();
                 is_down.then(|| "running from memory: the scribe is down".into())
             }),
@@ -241,16 +277,21 @@ impl Supervisor {
             self.scribe.flush();
             waiting.goal = Goal::Told;
         }
-        let lives =
-            || waiting.ids.iter().filter_map(|id| self.roster.get(*id).map(|life| (*id, life.state())));
+        let lives = || waiting.ids.iter().filter_map(|id| self.roster.get(*id).map(|life| (*id, life)));
         let (done, failed): (bool, Vec<Id>) = match waiting.goal {
             Goal::Nothing => (true, Vec::new()),
             Goal::Settled => (false, Vec::new()),
             Goal::Told => (!self.scribe.owes(Purpose::Tell), Vec::new()),
-            Goal::Down => (lives().all(|(id, state)| state.is_at_rest() && self.is_drained(id)), Vec::new()),
+            Goal::Down => {
+                let down = |id, state: &State| state.is_at_rest() && self.is_drained(id);
+                // What does not end by SIGKILL is told: nobody can wait for that.
+                let stuck = lives().filter(|(_, life)| life.state().is_stuck()).map(|(id, _)| id).collect();
+                let mut all = lives().map(|(id, life)| (id, life.state()));
+                (all.all(|(id, state)| down(id, state) || state.is_stuck()), stuck)
+            }
             Goal::Up => {
-                let down = lives().filter(|(_, state)| state.pid().is_none()).map(|(id, _)| id).collect();
-                (lives().all(|(_, state)| !state.is_moving()), down)
+                let down = lives().filter(|(_, life)| !life.is_up_or_done()).map(|(id, _)| id).collect();
+                (lives().all(|(_, life)| !life.is_coming()), down)
             }
         };
         if !done {
@@ -260,7 +301,8 @@ impl Supervisor {
             None => self.answer_done(waiting.client, waiting.request, "done"),
             Some(unit) => {
                 let why = unit.last_error.as_deref().unwrap_or("it has ended");
-                let error = format!("cannot start {}: {why}", unit.plan.id);
+                let what = if waiting.goal == Goal::Down { "stop" } else { "start" };
+                let error = format!("cannot {what} {}: {why}", unit.plan.id);
                 self.refuse(waiting.client, waiting.request, error, EXIT_FAILED);
             }
         }
@@ -287,13 +329,14 @@ impl Supervisor {
                 return true;
             };
             let now = self.now;
+            let waits_for = self.waits_for(id);
             let (Some(unit), Some(life)) =
                 (self.units.get_mut(id.index()).and_then(Option::as_mut), self.roster.get(id))
             else {
                 continue;
             };
             let shown = records::shown(&unit.plan.shown);
-            let report = to_raw_value(&unit.report(life, &self.settings, &shown, Some(now))).ok();
+            let report = to_raw_value(&unit.report(life, &self.settings, &shown, waits_for, Some(now))).ok();
             let answer = Answer { id: reporting.request, service: report.as_deref(), ..Answer::default() };
             self.clients.answer(reporting.client, &answer);
             self.clients.flush(reporting.client, true);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::channel::ToService;
 use crate::config::duration_text;
-use crate::life::policy::{Action, Event, Note, Pid, Why};
+use crate::life::policy::{Action, Blame, Event, Note, Pid, Why};
 use crate::life::roster::Id;
 use crate::life::service::later;
 use crate::scribe::wire::Kind;
@@ -51,6 +51,7 @@ impl Supervisor {
             Action::Kill(pid) => self.signal(id, pid, libc::SIGKILL),
             Action::Look(pid) => self.look(id, pid),
             Action::Check => self.check(id),
+            Action::End(code) => self.end_with(id, code),
             Action::Note(note) => self.note(id, note),
         }
     }
@@ -77,16 +78,23 @@ impl Supervisor {
     /// Makes its process.
     fn spawn(&mut self, id: Id) {
         let event = match self.launch(id) {
-            Ok(pid) => Event::Spawned(pid),
-            Err(NotStarted { blame, error, code }) => {
+            Ok(pid) => {
+                self.made_one();
+                Event::Spawned(pid)
+            }
+            Err(NotStarted { blame: Blame::Machine, error, .. }) => {
+                self.lacks(id, &error);
+                Event::NotSpawned(Blame::Machine)
+            }
+            Err(NotStarted { blame: Blame::Service, error, code }) => {
                 let now = self.now;
                 if let Some(unit) = self.unit_mut(id) {
                     ::log::warn!("{}: {error}", unit.plan.id);
                     unit.fault(&error, now);
-                    unit.last_end = Some(events::not_started(code, now.stamp));
+                    unit.ended(events::not_started(code, now.stamp));
                 }
                 self.tell_error(id, &error);
-                Event::NotSpawned(blame)
+                Event::NotSpawned(Blame::Service)
             }
         };
         self.answer(id, event);
@@ -143,6 +151,12 @@ impl Supervisor {
                 ::log::info!("{name}: running");
                 self.tell_ready(id);
             }
+            Note::Waits(other) => {
+                ::log::info!("{name}: waits for {}", self.name(other));
+                self.clear_present(id);
+            }
+            Note::Blocked(other) => self.note_blocked(id, other),
+            Note::Leaving => ::log::info!("{name}: stopping once those that need it have"),
             Note::Stopping(why) => match why {
                 Why::Ordered | Why::Itself => ::log::info!("{name}: stopping"),
                 Why::NotReady => self.fault(id, "was not ready in time"),
@@ -154,7 +168,7 @@ impl Supervisor {
             }
             Note::Unkillable => self.fault(id, "does not end by SIGKILL: stuck in the kernel"),
             Note::Ended { exit, why, lived } => {
-                unit.last_end = Some(events::last_end(exit, why, lived, now.stamp));
+                unit.ended(events::last_end(exit, why, lived, now.stamp));
                 if let Some(fault) = events::fault(exit, why) {
                     let told = unit.present.as_ref().is_some_and(|present| present.said_why);
                     if !told {
@@ -176,6 +190,10 @@ impl Supervisor {
                 ::log::info!("{name}: again in {after} (restart {restarts})");
                 self.clear_present(id);
             }
+            Note::Later { after } => {
+                ::log::debug!("{name}: again in {}", duration_text(millis(after)));
+                self.clear_present(id);
+            }
             Note::GaveUp => {
                 let last = unit.last_error.clone().unwrap_or_else(|| "it ended".into());
                 ::log::error!("{name}: given up after {restarts} restarts: {last}");
@@ -190,7 +208,7 @@ impl Supervisor {
     }
 
     /// Something went wrong with a service.
-    fn fault(&mut self, id: Id, fault: &str) {
+    pub(super) fn fault(&mut self, id: Id, fault: &str) {
         let now = self.now;
         if let Some(unit) = self.unit_mut(id) {
             ::log::warn!("{}: {fault}", unit.plan.id);

@@ -123,7 +123,7 @@ impl Supervisor {
     /// Its process has ended.
     pub(super) fn tell_ended(&mut self, id: Id, why: Why, restarts: u64) {
         let Some(unit) = self.unit(id) else { return };
-        let Some(end) = unit.last_end.clone() else { return };
+        let Some(end) = unit.ends.front().cloned() else { return };
         let never_ready =
             why != Why::Ordered && unit.present.as_ref().is_some_and(|present| !present.was_ready);
         let error = unit.last_error.clone();
@@ -231,11 +231,12 @@ impl Supervisor {
         if let Some(pid) = self.roster.get(id).and_then(|life| life.state().pid()).filter(|_| owes_pid) {
             self.write_pid(id, pid);
         }
+        let waits_for = self.waits_for(id);
         let Some(unit) = self.units.get_mut(id.index()).and_then(Option::as_mut) else { return };
         let Some(life) = self.roster.get(id) else { return };
         let shown = shown(&unit.plan.shown);
         let path = unit.state_file(&self.settings, "process.json");
-        let report = unit.report(life, &self.settings, &shown, None);
+        let report = unit.report(life, &self.settings, &shown, waits_for, None);
         if let Ok(mut body) = serde_json::to_vec(&report) {
             body.push(b'\n');
             if self.scribe.put(Kind::Replace, &path, &body)

@@ -196,24 +196,23 @@ impl Supervisor {
         let now = self.now;
         let (mut added, mut changed, mut kept) = (0_usize, 0_usize, 0_usize);
         let mut gone: Vec<Id> = self.ids().collect();
+        let mut events = Vec::new();
         for service in plan.services {
             let known =
                 gone.iter().position(|id| self.unit(*id).is_some_and(|unit| unit.plan.id == service.id));
             match known.map(|place| gone.swap_remove(place)) {
                 None => {
                     added = added.saturating_add(1);
-                    let enabled = service.enabled;
+                    let is_first = service.is_started_at_boot();
                     let id = self.take_in(service, now);
-                    if enabled {
-                        self.roster.on(id, policy::Event::Start, now.instant, &mut self.todo);
-                    }
+                    events.extend(is_first.then_some((id, policy::Event::Start)));
                 }
                 Some(id) if self.unit(id).is_some_and(|unit| unit.plan == service && !unit.is_removed) => {
                     kept = kept.saturating_add(1);
                 }
                 Some(id) => {
                     changed = changed.saturating_add(1);
-                    self.change(id, service, now);
+                    events.extend(self.change(id, service, now).map(|event| (id, event)));
                 }
             }
         }
@@ -223,6 +222,10 @@ impl Supervisor {
                 self.has_removed = true;
             }
             self.roster.on(*id, policy::Event::Stop, now.instant, &mut self.todo);
+        }
+        self.set_needs();
+        for (id, event) in events {
+            self.roster.on(id, event, now.instant, &mut self.todo);
         }
         let mut summary =
             format!("{added} added, {changed} changed, {} removed, {kept} unchanged", gone.len());
@@ -235,26 +238,26 @@ impl Supervisor {
         summary
     }
 
-    /// Gives a service its new plan; one that is up is started again with it.
-    fn change(&mut self, id: Id, plan: Service, now: Now) {
-        let Some(unit) = self.unit_mut(id) else { return };
+    /// Gives a service its new plan; what has to happen to it: one that is up is started again.
+    fn change(&mut self, id: Id, plan: Service, now: Now) -> Option<policy::Event> {
+        let unit = self.unit_mut(id)?;
         // One that was removed and is on its way out is as good as new.
-        let enabled = (unit.plan.enabled && !unit.is_removed, plan.enabled);
+        let enabled = (unit.plan.is_started_at_boot() && !unit.is_removed, plan.is_started_at_boot());
+        let stays = plan.enabled;
         unit.plan = plan;
         unit.is_removed = false;
         unit.touch(now);
         let policy = unit.policy();
-        self.roster.govern(id, policy);
+        self.roster.govern(id, &policy);
         self.watch(id);
         // One that somebody stopped stays down, also when its end is not complete yet.
         let is_up = self.roster.get(id).is_some_and(|life| life.want() == Want::Up);
-        let event = match (enabled, is_up) {
-            ((_, false), true) => policy::Event::Stop,
-            ((_, true), true) => policy::Event::Restart,
-            ((false, true), false) => policy::Event::Start,
-            ((_, false) | (true, true), false) => return,
-        };
-        self.roster.on(id, event, now.instant, &mut self.todo);
+        match (enabled, is_up) {
+            (_, true) if !stays => Some(policy::Event::Stop),
+            (_, true) => Some(policy::Event::Restart),
+            ((false, true), false) => Some(policy::Event::Start),
+            ((_, false) | (true, true), false) => None,
+        }
     }
 
     /// Forgets services that the configuration no longer has, once nothing of them is left.

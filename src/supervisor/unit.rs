@@ -2,6 +2,7 @@
 //! Nothing is decided here.
 
 use std::borrow::Cow;
+use std::collections::VecDeque;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
@@ -11,13 +12,17 @@ use serde_json::value::RawValue;
 
 use super::talk::Channel;
 use crate::channel::Metrics;
-use crate::config::plan::{Program, Readiness, Restart, Service, Settings};
-use crate::control::wire::{LastEnd, Live, ServiceReport};
+use crate::config::plan::{Kind, OnExit, Program, Readiness, Restart, Service, Settings};
+use crate::control::wire::{LastEnd, Live, Past, ServiceReport};
 use crate::life;
+use crate::life::exits::{Exits, Numbers};
 use crate::life::policy::{BackoffPolicy, CheckPolicy, Policy};
 use crate::sys::clock::{Now, Stamp};
 use crate::sys::pipe::Output;
 use crate::sys::proc;
+
+/// So many ends are kept.
+const ENDS_MAX: usize = 6;
 
 /// What is known of a service's health.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,8 +73,8 @@ pub(super) struct Unit {
     pub(super) present: Option<Present>,
     /// One line.
     pub(super) last_error: Option<Box<str>>,
-    /// How its last process ended.
-    pub(super) last_end: Option<LastEnd>,
+    /// How its last processes ended, the latest first.
+    pub(super) ends: VecDeque<LastEnd>,
     /// As it last said.
     pub(super) metrics: Option<Metrics>,
     /// As it last said, or failed to say.
@@ -101,7 +106,7 @@ impl Unit {
             output: None,
             present: None,
             last_error: None,
-            last_end: None,
+            ends: VecDeque::new(),
             metrics: None,
             health: Health::Unknown,
             checked: None,
@@ -141,6 +146,15 @@ impl Unit {
         self.touch(now);
     }
 
+    /// A process of it has ended.
+    pub(super) fn ended(&mut self, end: LastEnd) {
+        if let Some(before) = self.ends.front_mut() {
+            before.output = Vec::new();
+        }
+        self.ends.push_front(end);
+        self.ends.truncate(ENDS_MAX);
+    }
+
     /// The file its runner reads.
     pub(super) fn config_file(&self, settings: &Settings) -> PathBuf {
         settings.runner_config_dir.join(format!("{}.json", self.plan.id))
@@ -159,8 +173,18 @@ impl Unit {
     /// What governs its life.
     pub(super) fn policy(&self) -> Policy {
         let plan = &self.plan;
-        let restart = plan.restart_policy;
+        let restart = &plan.restart_policy;
         Policy {
+            kind: match plan.kind {
+                Kind::Daemon => life::policy::Kind::Daemon,
+                Kind::Task => life::policy::Kind::Task,
+            },
+            exits: exits(plan),
+            on_exit: match plan.on_exit {
+                OnExit::Nothing => life::policy::OnExit::Nothing,
+                OnExit::Shutdown => life::policy::OnExit::Shutdown,
+                OnExit::ShutdownOnFailure => life::policy::OnExit::ShutdownOnFailure,
+            },
             restart: match plan.restart {
                 Restart::Always => life::policy::Restart::Always,
                 Restart::OnFailure => life::policy::Restart::OnFailure,
@@ -196,6 +220,7 @@ impl Unit {
         life: &life::service::Service,
         settings: &Settings,
         shown: &'a RawValue,
+        waits_for: Option<Box<str>>,
         now: Option<Now>,
     ) -> ServiceReport<'a> {
         let pid = life.state().pid();
@@ -223,6 +248,12 @@ impl Unit {
             health_status: Cow::Borrowed(self.health_word()),
             created_at: Cow::Owned(self.created.to_string()),
             updated_at: Cow::Owned(self.updated.to_string()),
+            past: Past {
+                waits_for,
+                completed: life.has_completed(),
+                last_end: self.ends.front().cloned(),
+                history: self.ends.iter().skip(1).cloned().collect(),
+            },
             live: more,
         }
     }
@@ -232,10 +263,9 @@ impl Unit {
         let since = |at: Instant| millis(now.instant.saturating_duration_since(at));
         Live {
             server_name: self.plan.name.clone(),
-            enabled: self.plan.enabled,
+            enabled: self.plan.is_started_at_boot(),
             endpoint: self.endpoint().map(Box::from),
             uptime: life.state().born().map(since),
-            last_end: self.last_end.clone(),
             retry_in: life.state().retry_at().map(|at| millis(at.saturating_duration_since(now.instant))),
             request_count: self.metrics.and_then(|metrics| metrics.request_count).map(whole),
             error_count: self.metrics.and_then(|metrics| metrics.error_count).map(whole),
@@ -254,6 +284,16 @@ impl Unit {
             (Some(_), Health::Healthy) => "healthy",
             (Some(_), Health::Unhealthy) => "unhealthy",
         }
+    }
+}
+
+/// What its exits mean.
+fn exits(plan: &Service) -> Exits {
+    let codes = |codes: &[u8]| Numbers::of(&codes.iter().map(|code| i32::from(*code)).collect::<Vec<_>>());
+    Exits {
+        good_codes: codes(&plan.success.codes),
+        good_signals: Numbers::of(&plan.success.signals),
+        permanent_codes: codes(&plan.restart_policy.permanent_exit_codes),
     }
 }
 

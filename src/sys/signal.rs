@@ -100,6 +100,17 @@ pub(crate) fn to_group(leader: Pid, pidfd: Option<BorrowedFd<'_>>, signal: i32) 
     kill(leader.0.saturating_neg(), signal)
 }
 
+/// Sends `signal` to the process alone; see [`to_group`].
+///
+/// # Errors
+/// ESRCH when it is gone.
+pub(crate) fn to_process(pid: Pid, pidfd: Option<BorrowedFd<'_>>, signal: i32) -> io::Result<()> {
+    match pidfd {
+        Some(pidfd) => Ok(by_pidfd(pidfd, signal, 0)?),
+        None => kill(pid.0, signal),
+    }
+}
+
 /// Whether anybody of that process group is left, dead but unreaped ones included.
 pub(crate) fn is_group_left(leader: Pid, pidfd: Option<BorrowedFd<'_>>) -> bool {
     to_group(leader, pidfd, 0).is_ok()

@@ -24,6 +24,7 @@ mod support;
 
 mod abuse;
 mod access;
+mod change;
 mod channel;
 mod configurations;
 mod crash;
@@ -31,6 +32,7 @@ mod files;
 mod hostile;
 mod logs;
 mod node;
+mod order;
 mod orders;
 mod pid1;
 mod probe;
