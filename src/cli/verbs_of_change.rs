@@ -37,7 +37,7 @@ pub(super) static ADD: Verb = Verb {
 pub(super) static CREATE: Verb = Verb {
     does: Does::Create,
     name: "create",
-    arguments: "[NAME] [-- COMMAND...]",
+    arguments: "[NAME] [COMMAND...]",
     summary: "make a service of a document or a command",
     text: &[
         "With --openapi, an MCP server made of an OpenAPI document, named like the document's file unless NAME is \
@@ -76,7 +76,7 @@ pub(super) static REMOVE: Verb = Verb {
     does: Does::Remove,
     name: "remove",
     arguments: "SERVICE...",
-    summary: "stop services and take them out of the configuration",
+    summary: "take services out of the configuration",
     text: &["The file goes to backups/ in the state folder, with the time in its name.", WRITTEN],
     options: &[NO_WAIT, TIMEOUT],
     exits: &[(UNKNOWN, "there is no such service")],
