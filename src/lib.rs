@@ -1,12 +1,13 @@
 //! `mcp-init`: a tiny PID-1-capable supervisor for MCP servers. This file only names the rooms.
 //!
-//! Imports run one way: `cli` → `supervisor` → `control` → `scribe` → `config` → `life`, and any of them may
-//! use `sys` except `life`, which knows no clock, fd, path or log. `tests/house.rs` holds us to it.
+//! Imports run one way: `cli` → `entrypoint` → `supervisor` → `control` → `scribe` → `config` → `life`, and any of
+//! them may use `sys` except `life`, which knows no clock, fd, path or log. `tests/house.rs` holds us to it.
 
 pub mod channel;
 mod cli;
 mod config;
 mod control;
+mod entrypoint;
 mod life;
 mod scribe;
 mod supervisor;
@@ -14,7 +15,14 @@ mod sys;
 
 pub use sys::memory;
 
-/// The program; `arguments` are without its name.
-pub fn main(arguments: &[std::ffi::OsString]) -> std::process::ExitCode {
-    cli::main(arguments)
+/// The program, with its whole command line; the exit code.
+pub fn main(words: Vec<std::ffi::OsString>) -> u8 {
+    let mut arguments = words;
+    let name = if arguments.is_empty() { "mcp-init".into() } else { arguments.remove(0) };
+    // An entrypoint hands on what it was given: nothing may come before it.
+    if entrypoint::is_meant(&name, &arguments) {
+        return entrypoint::main(&name, arguments);
+    }
+    sys::own::settle();
+    cli::main(&arguments)
 }

@@ -1,8 +1,7 @@
-//! The program `mcp-init`. Nothing lives here but the way in.
+//! The program `mcp-init`. Nothing lives here but the way in, which is in `sys/start.rs`: it is the program's and
+//! not the library's.
 
-use std::process::ExitCode;
+#![no_main]
 
-fn main() -> ExitCode {
-    let arguments: Vec<_> = std::env::args_os().skip(1).collect();
-    mcp_init::main(&arguments)
-}
+#[path = "sys/start.rs"]
+mod start;

@@ -13,6 +13,7 @@ need() { command -v "$1" >/dev/null || missing+=("$2"); }
 need cc gcc
 need node nodejs
 need npm npm
+need tini tini
 need unshare util-linux
 need python3 python3
 python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)

@@ -3,7 +3,7 @@
 use super::arguments::Invocation;
 use super::failure::{Failure, OK};
 use super::man;
-use super::options::{ENVIRONMENT, EXITS, FILES, Flag, GLOBAL, Opt};
+use super::options::{ENTRYPOINT, ENVIRONMENT, EXITS, FILES, Flag, GLOBAL, Opt};
 use super::output::{Output, Style};
 use super::verbs::{self, Verb};
 use crate::config::nearest;
@@ -45,6 +45,7 @@ pub(super) fn overview(out: &mut Output) {
     out.line("mcp-init: a tiny PID-1-capable process supervisor for MCP servers");
     heading(out, "Usage");
     out.line("  mcp-init [-c DIR] [--json] VERB [ARGUMENTS]");
+    out.line(&format!("  {ENTRYPOINT}"));
     heading(out, "Verbs");
     let verbs: Vec<_> = verbs::shown().map(|verb| (typed(verb), verb.summary.to_owned())).collect();
     pairs(out, &verbs);
@@ -56,7 +57,7 @@ pub(super) fn overview(out: &mut Output) {
     pairs(out, &owned(ENVIRONMENT));
     heading(out, "Files (as root; a user's are below XDG_CONFIG_HOME, XDG_RUNTIME_DIR, XDG_STATE_HOME)");
     pairs(out, &owned(FILES));
-    out.text("\n\"mcp-init help VERB\" explains a verb, \"mcp-init help --man\" prints the man page.\n");
+    out.text("\n\"mcp-init help VERB\" explains a verb, \"mcp-init help --man\" prints the man page,\n\"mcp-init --\" the options before a command.\n");
 }
 
 /// One verb.

@@ -1,9 +1,10 @@
 //! The table as a man page, in the man macros that every troff knows.
 
 use super::help::{exits_of, spelling, typed};
-use super::options::{ENVIRONMENT, EXITS, FILES, GLOBAL, Opt};
+use super::options::{ENTRYPOINT, ENVIRONMENT, EXITS, FILES, GLOBAL, Opt};
 use super::output::Output;
 use super::verbs;
+use crate::entrypoint;
 
 /// Prints the page.
 pub(super) fn page(out: &mut Output) {
@@ -12,6 +13,7 @@ pub(super) fn page(out: &mut Output) {
     out.line("mcp\\-init \\- a tiny PID\\-1\\-capable process supervisor for MCP servers");
     out.line(".SH SYNOPSIS");
     out.line(".B mcp\\-init\n.RB [ \\-c\n.IR DIR ]\n.RB [ \\-\\-json ]\n.I VERB\n.RI [ ARGUMENTS ]");
+    out.line(&format!(".br\n.B {}", escaped(ENTRYPOINT)));
     out.line(".SH DESCRIPTION");
     text(out, DESCRIPTION);
     out.line(".SH OPTIONS");
@@ -39,6 +41,11 @@ pub(super) fn page(out: &mut Output) {
             tagged_text(out, meaning);
         }
     }
+    out.line(".SH ENTRYPOINT\n.EX");
+    for line in entrypoint::USAGE.lines() {
+        out.line(if line.is_empty() { "\\&".into() } else { escaped(line) }.as_str());
+    }
+    out.line(".EE");
     section(out, "EXIT STATUS", EXITS.iter().map(|(code, meaning)| (code.to_string(), *meaning)));
     section(out, "ENVIRONMENT", ENVIRONMENT.iter().map(|(name, meaning)| ((*name).to_owned(), *meaning)));
     section(out, "FILES", FILES.iter().map(|(path, meaning)| ((*path).to_owned(), *meaning)));

@@ -32,7 +32,6 @@ mod verbs;
 mod verbs_of_change;
 
 use std::ffi::OsString;
-use std::process::ExitCode;
 
 use serde_json::json;
 
@@ -47,10 +46,10 @@ use verbs::Does;
 const VERSION: &str = concat!("mcp-init ", env!("CARGO_PKG_VERSION"));
 
 /// The program: `arguments` are without its name.
-pub(crate) fn main(arguments: &[OsString]) -> ExitCode {
+pub(crate) fn main(arguments: &[OsString]) -> u8 {
     let mut out = Output::new();
     let result = answer(arguments, &mut out).and_then(|code| out.flush().map(|()| code));
-    ExitCode::from(match result {
+    match result {
         Ok(code) => code,
         Err(failure) => {
             // What was done before it failed is still true.
@@ -60,7 +59,7 @@ pub(crate) fn main(arguments: &[OsString]) -> ExitCode {
             }
             failure.code
         }
-    })
+    }
 }
 
 /// Does what was typed; the exit code.

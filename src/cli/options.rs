@@ -91,6 +91,9 @@ pub(super) const fn valued(
     Opt { flag, short, long, value: Some(value), text, hidden: false }
 }
 
+/// The other way to be called: no verb, but one program.
+pub(super) const ENTRYPOINT: &str = "mcp-init [-s -p SIGNAL -v -w -g -e CODE] -- COMMAND [ARGUMENT...]";
+
 /// What every verb knows.
 pub(super) const GLOBAL: &[Opt] = &[
     valued(Flag::Config, Some('c'), "config", "DIR", "folder of the configuration"),

@@ -4,12 +4,13 @@
 //! program (`child`, and
 //! there `limits` and `identity`), waiting for any child (`reap`), who is at the other end of a socket (`peer`), signals to a group (`signal`), descriptors that came
 //! with the process (`own`) or in a message, and the search for a byte (`scribe_io`), the heap and the program's
-//! own pages (`memory`).
+//! own pages (`memory`), an entrypoint's signals and child (`entry`). `start` belongs to the program.
 
 #![expect(unsafe_code, reason = "this is the room for it; each block states the fact it relies on")]
 
 pub(crate) mod child;
 pub(crate) mod clock;
+pub(crate) mod entry;
 mod identity;
 mod limits;
 pub mod memory;

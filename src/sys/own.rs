@@ -12,6 +12,20 @@ use nix::sys::stat::Mode;
 
 use super::child::{Action, SET_BYTES};
 
+/// What the standard library's own start would have done for a verb: a closed pipe is an error and not a death,
+/// and nothing that is opened becomes 0, 1 or 2.
+pub(crate) fn settle() {
+    // SAFETY: no handler of ours is involved.
+    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_IGN) };
+    for number in 0..3 {
+        // SAFETY: plain numbers.
+        if unsafe { libc::fcntl(number, libc::F_GETFD) } == -1 {
+            // SAFETY: a C string; the lowest number that is free is this one, and it stays open.
+            unsafe { libc::open(c"/dev/null".as_ptr(), libc::O_RDWR) };
+        }
+    }
+}
+
 /// Makes sure that 0, 1 and 2 are open, so that no descriptor of ours gets one of these numbers, and closes
 /// what whoever started us left open beyond them.
 pub(crate) fn tidy_descriptors() {

@@ -7,6 +7,15 @@ pub(crate) fn next() -> Option<(Pid, Exit)> {
     wait(-1, libc::WNOHANG)
 }
 
+/// Whether there is no child at all, neither living nor dead.
+pub(crate) fn is_childless() -> bool {
+    let mut info = std::mem::MaybeUninit::<libc::siginfo_t>::zeroed();
+    let options = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
+    // SAFETY: a valid place for the facts, which are not looked at.
+    let asked = unsafe { libc::waitid(libc::P_ALL, 0, info.as_mut_ptr(), options) };
+    asked == -1 && nix::errno::Errno::last() == nix::errno::Errno::ECHILD
+}
+
 /// Reaps a child that is known to be ending: one that could not become another program.
 pub(super) fn this(pid: Pid) {
     wait(pid.0, 0);

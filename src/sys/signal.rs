@@ -163,3 +163,21 @@ pub(crate) fn name(number: i32) -> Box<str> {
     nix::sys::signal::Signal::try_from(number)
         .map_or_else(|_| format!("SIG{number}").into_boxed_str(), |signal| Box::from(signal.as_str()))
 }
+
+/// 9 for `SIGKILL`.
+pub(crate) fn number(name: &str) -> Option<i32> {
+    let is_it =
+        |number: i32| nix::sys::signal::Signal::try_from(number).is_ok_and(|signal| signal.as_str() == name);
+    (1..=libc::SIGRTMAX()).find(|number| is_it(*number))
+}
+
+/// `Killed` for 9, as the library says it.
+pub(crate) fn words(number: i32) -> String {
+    // SAFETY: any number will do; the answer is a C string, or null.
+    let words = unsafe { libc::strsignal(number) };
+    if words.is_null() {
+        return number.to_string();
+    }
+    // SAFETY: not null, and valid until the next call; nobody else calls it.
+    unsafe { std::ffi::CStr::from_ptr(words) }.to_string_lossy().into_owned()
+}

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measures mcp-init beside its peers and the floor, all in one run, and prints the table.
 
-    bench.py [--rows start,restart,stop,memory,status,idle,log,runner] [--sizes 1,100,1000]
+    bench.py [--rows start,restart,stop,memory,status,idle,log,runner,entrypoint] [--sizes 1,100,1000]
              [--peers floor,mcp-init,runit,…] [--rounds 3] [--init PATH] [--runner PATH] [--json FILE]
 
 Peers are interleaved: in each round every peer takes its turn, so that a busy minute of the machine
@@ -22,13 +22,14 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 sys.dont_write_bytecode = True
 
+import entrypoint  # noqa: E402
 import measure  # noqa: E402
 import peers as peerage  # noqa: E402
 import report  # noqa: E402
 import runner  # noqa: E402
 import world  # noqa: E402
 
-ROWS = ["start", "restart", "stop", "memory", "status", "idle", "log", "runner"]
+ROWS = ["start", "restart", "stop", "memory", "status", "idle", "log", "runner", "entrypoint"]
 DETAIL = 100  # the size at which restart, status and idle are measured, or the nearest to it
 PATIENCE_S = 12  # a trial that took longer is not repeated at its size
 
@@ -101,7 +102,7 @@ def plan(args, chosen):
     """Every trial of the run in order, as (name, peer, function of `base` and `sheet`)."""
     detail = min(args.sizes, key=lambda size: abs(size - DETAIL))
     for turn in range(args.rounds):
-        if set(args.rows) - {"log", "runner"}:
+        if set(args.rows) - {"log", "runner", "entrypoint"}:
             for count in args.sizes:
                 for peer in chosen:
                     trial = functools.partial(
@@ -169,12 +170,12 @@ def show(args, chosen, sheet, begun, load_before):
         f"The log rows: {measure.FLOOD_BYTES // 10**6} MB of {measure.FLOOD_LINE}-byte lines in 4 KiB writes.")
     for line in report.verdict(sheet, wanted):
         say(line)
-    for line in runner.lines(sheet):
+    for line in [*runner.lines(sheet), *entrypoint.lines(sheet)]:
         print(line)
     for note in sheet.notes:
         say(f"note: {note}")
     if args.json:
-        report.write_json(args.json, sheet, [*wanted, *runner.ROWS], facts)
+        report.write_json(args.json, sheet, [*wanted, *runner.ROWS, *entrypoint.ROWS], facts)
 
 
 def main():
@@ -188,10 +189,13 @@ def main():
     load_before = report.load()
     sheet = measure.Sheet()
     try:
-        chosen = choose(args, world.compile_programs(base), sheet)
+        programs = world.compile_programs(base)
+        chosen = choose(args, programs, sheet)
         measure_all(args, chosen, base, sheet)
         if "runner" in args.rows:
             runner.measure(args.runner, base, sheet, args.rounds)
+        if "entrypoint" in args.rows:
+            entrypoint.measure(args.init, args.cache, programs["clock"], base, sheet, args.rounds)
     finally:
         world.kill_tree()
         shutil.rmtree(base, ignore_errors=True)

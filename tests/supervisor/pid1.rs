@@ -12,23 +12,7 @@ use serde_json::json;
 
 use crate::support::proc;
 use crate::support::supervisor::{Setup, Supervisor};
-use crate::support::{free_port, runner_program, seconds, skip};
-
-/// How to become PID 1 here: as root, or as the root of an own user namespace.
-fn wrapper() -> Option<Vec<&'static str>> {
-    let plain = vec!["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"];
-    let user =
-        vec!["unshare", "--user", "--map-root-user", "--pid", "--fork", "--kill-child", "--mount-proc"];
-    let works = |words: &Vec<&str>| {
-        let status = Command::new(words[0]).args(&words[1..]).arg("true").status();
-        status.is_ok_and(|status| status.success())
-    };
-    let found = [plain, user].into_iter().find(works);
-    if found.is_none() {
-        skip("no PID namespace can be made here");
-    }
-    found
-}
+use crate::support::{free_port, pid_namespace, runner_program, seconds, skip};
 
 /// A program that leaves 20,000 orphans behind: each is a grandchild whose parent has ended.
 const ORPHANS: &str = r#"
@@ -60,7 +44,7 @@ fn zombies_of(parent: i32) -> usize {
 
 #[test]
 fn twenty_thousand_orphans_are_reaped_and_none_is_left() {
-    let Some(wrapper) = wrapper() else { return };
+    let Some(wrapper) = pid_namespace() else { return };
     let setup = Setup::new().wrapper(&wrapper);
     let Some(program) = orphan_maker(setup.path()) else { return skip("no C compiler") };
     let mut supervisor = setup
@@ -92,7 +76,7 @@ fn end(supervisor: &mut Supervisor) {
 
 #[test]
 fn sigterm_ends_the_stubborn_too_within_the_deadline() {
-    let Some(wrapper) = wrapper() else { return };
+    let Some(wrapper) = pid_namespace() else { return };
     let stubborn = "trap '' TERM; while :; do sleep 1000; done";
     let mut supervisor = Setup::new()
         .wrapper(&wrapper)
@@ -112,7 +96,7 @@ fn sigterm_ends_the_stubborn_too_within_the_deadline() {
 
 #[test]
 fn at_rest_it_makes_no_system_call_for_ten_seconds() {
-    let Some(wrapper) = wrapper() else { return };
+    let Some(wrapper) = pid_namespace() else { return };
     let unchecked = json!({ "healthCheck": { "type": "none" } });
     let mut setup = Setup::new().wrapper(&wrapper).shell("a", "exec sleep 1000", &json!({}));
     if runner_program().is_some() {

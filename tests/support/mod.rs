@@ -28,6 +28,22 @@ pub fn skip(reason: &str) {
     eprintln!("skipped: {reason}");
 }
 
+/// How to become PID 1 here: as root, or as the root of an own user namespace.
+pub fn pid_namespace() -> Option<Vec<&'static str>> {
+    let plain = vec!["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"];
+    let user =
+        vec!["unshare", "--user", "--map-root-user", "--pid", "--fork", "--kill-child", "--mount-proc"];
+    let works = |words: &Vec<&str>| {
+        let status = std::process::Command::new(words[0]).args(&words[1..]).arg("true").status();
+        status.is_ok_and(|status| status.success())
+    };
+    let found = [plain, user].into_iter().find(works);
+    if found.is_none() {
+        skip("no PID namespace can be made here");
+    }
+    found
+}
+
 /// Where `program` is, looked up as a shell does.
 pub fn which(program: &str) -> Option<PathBuf> {
     env::split_paths(&env::var_os("PATH")?).map(|folder| folder.join(program)).find(|path| path.is_file())
