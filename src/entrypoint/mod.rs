@@ -13,7 +13,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use options::{Asked, Environment};
+use options::{Asked, Environment, Place};
 use voice::{Voice, print, say};
 
 /// Names under which it is tini, and takes a command without `--`.
@@ -61,9 +61,11 @@ pub(crate) fn main(name: &OsStr, arguments: Vec<OsString>) -> u8 {
         group: std::env::var_os("TINI_KILL_PROCESS_GROUP").is_some(),
         verbosity: std::env::var_os("TINI_VERBOSITY"),
         grace: std::env::var_os("MCP_INIT_GRACE"),
-        // As getopt has it: words and options may be mixed unless this says otherwise.
-        ordered: std::env::var_os("POSIXLY_CORRECT").is_some(),
-        needs_dashes: tini.is_none(),
+        program: match tini {
+            None => Place::BehindDashes,
+            Some(_) if std::env::var_os("POSIXLY_CORRECT").is_some() => Place::First,
+            Some(_) => Place::Anywhere,
+        },
     };
     let voice = Voice::new(tini.unwrap_or("mcp-init"));
     match options::read(arguments, &environment) {

@@ -33,7 +33,19 @@ pub(super) struct Options {
     pub(super) command: Vec<OsString>,
 }
 
-/// What the environment says.
+/// Where the program may stand among the options.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Place {
+    /// Anywhere, as getopt has it: options before `--` may follow.
+    #[default]
+    Anywhere,
+    /// The first word ends the options.
+    First,
+    /// Behind `--`: a word is a verb otherwise.
+    BehindDashes,
+}
+
+/// What the environment says, and our name.
 #[derive(Debug, Default)]
 pub(super) struct Environment {
     /// As `-s`.
@@ -44,10 +56,8 @@ pub(super) struct Environment {
     pub(super) verbosity: Option<OsString>,
     /// How long orphans have.
     pub(super) grace: Option<OsString>,
-    /// Whether the first word ends the options.
-    pub(super) ordered: bool,
-    /// Whether the program must stand behind `--`: a word is a verb otherwise.
-    pub(super) needs_dashes: bool,
+    /// Where the program may stand.
+    pub(super) program: Place,
 }
 
 /// What a command line asks for.
@@ -120,7 +130,7 @@ pub(super) fn read(arguments: Vec<OsString>, environment: &Environment) -> Asked
             }
             _ => {
                 options.command.push(argument);
-                if environment.ordered || environment.needs_dashes {
+                if environment.program != Place::Anywhere {
                     options.command.extend(rest.drain(..));
                 }
             }
@@ -129,7 +139,7 @@ pub(super) fn read(arguments: Vec<OsString>, environment: &Environment) -> Asked
     if options.command.is_empty() {
         return Asked::Nothing;
     }
-    if environment.needs_dashes && !dashes {
+    if environment.program == Place::BehindDashes && !dashes {
         let word = options.command.first().map(|word| word.display().to_string()).unwrap_or_default();
         return Asked::Nonsense(format!("cannot run \"{word}\": it must stand behind \"--\""));
     }
@@ -219,10 +229,8 @@ mod tests {
     }
 
     fn options(line: &str) -> Options {
-        match asked(line) {
-            Asked::Run(options) => options,
-            other => panic!("{line}: {other:?}"),
-        }
+        let Asked::Run(options) = asked(line) else { panic!("{line}") };
+        options
     }
 
     #[test]
@@ -238,10 +246,10 @@ mod tests {
 
     #[test]
     fn the_first_word_ends_the_options_where_that_is_asked_for() {
-        let ordered = Environment { ordered: true, ..Environment::default() };
+        let ordered = Environment { program: Place::First, ..Environment::default() };
         let Asked::Run(found) = read(words("-s cmd -l -- x"), &ordered) else { panic!("no command") };
         assert_eq!(found.command, ["cmd", "-l", "--", "x"]);
-        let own_name = Environment { needs_dashes: true, ..Environment::default() };
+        let own_name = Environment { program: Place::BehindDashes, ..Environment::default() };
         let Asked::Run(found) = read(words("-s -- cmd -l"), &own_name) else { panic!("no command") };
         assert_eq!(found.command, ["cmd", "-l"]);
         let asked = read(words("-s cmd"), &own_name);

@@ -67,9 +67,9 @@ pub(super) fn run(mut options: Options, voice: Voice) -> u8 {
     let name = program.to_string_lossy();
     let pid = child.pid.0;
     voice.tell(Level::Info, || format!("Spawned child process '{name}' with pid '{pid}'"));
-    if let Some((stage, error)) = child.failure {
-        let object = if stage.has_object() { format!(" {name}") } else { String::new() };
-        voice.error(&format!("cannot {}{object}: {}", stage.words(), own::reason(&error)));
+    if let Some((step, error)) = child.failure {
+        let object = if step.has_object() { format!(" {name}") } else { String::new() };
+        voice.error(&format!("cannot {}{object}: {}", step.words(), own::reason(&error)));
     }
     drop(command);
     Entrypoint { options, voice, child: child.pid, code: None }.live()

@@ -59,12 +59,12 @@ pub(crate) struct Child {
     /// Its number.
     pub(crate) pid: Pid,
     /// Why it has not become the program; it ends with the code for that then.
-    pub(crate) failure: Option<(Stage, io::Error)>,
+    pub(crate) failure: Option<(Step, io::Error)>,
 }
 
 /// What the child does before it is the program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Stage {
+pub(crate) enum Step {
     /// A process group of its own.
     Group,
     /// The terminal is its.
@@ -75,7 +75,7 @@ pub(crate) enum Stage {
     Exec,
 }
 
-impl Stage {
+impl Step {
     /// As the object of "cannot".
     pub(crate) const fn words(self) -> &'static str {
         match self {
@@ -172,7 +172,7 @@ struct Call<'a> {
     /// For the program.
     inherited: &'a Inherited,
     /// The first failure: written by the child, read by the parent.
-    failure: Cell<Option<(Stage, c_int)>>,
+    failure: Cell<Option<(Step, c_int)>>,
 }
 
 /// Makes the process of the program, which leads a group of its own and has the terminal if there is one. By the
@@ -198,7 +198,7 @@ pub(crate) fn spawn(command: &[CString], inherited: &Inherited) -> io::Result<Ch
     let failure = call.failure.get();
     Ok(Child {
         pid: Pid(pid),
-        failure: failure.map(|(stage, errno)| (stage, io::Error::from_raw_os_error(errno))),
+        failure: failure.map(|(step, errno)| (step, io::Error::from_raw_os_error(errno))),
     })
 }
 
@@ -207,20 +207,20 @@ pub(crate) fn spawn(command: &[CString], inherited: &Inherited) -> io::Result<Ch
 extern "C" fn enter(argument: *mut c_void) -> c_int {
     // SAFETY: `spawn` passes a pointer to a `Call` on the stack of the suspended parent.
     let call = unsafe { &*argument.cast::<Call<'_>>() };
-    let (stage, errno) = prepare(call).err().unwrap_or_else(|| (Stage::Exec, exec(call)));
-    call.failure.set(Some((stage, errno)));
-    match (stage, errno) {
-        (Stage::Exec, libc::ENOENT) => 127,
-        (Stage::Exec, libc::EACCES) => 126,
-        (Stage::Exec | Stage::Group | Stage::Terminal | Stage::Signals, _) => 1,
+    let (step, errno) = prepare(call).err().unwrap_or_else(|| (Step::Exec, exec(call)));
+    call.failure.set(Some((step, errno)));
+    match (step, errno) {
+        (Step::Exec, libc::ENOENT) => 127,
+        (Step::Exec, libc::EACCES) => 126,
+        (Step::Exec | Step::Group | Step::Terminal | Step::Signals, _) => 1,
     }
 }
 
 /// Everything before exec, in order.
-fn prepare(call: &Call<'_>) -> Result<(), (Stage, c_int)> {
+fn prepare(call: &Call<'_>) -> Result<(), (Step, c_int)> {
     // SAFETY: plain numbers.
     if unsafe { libc::setpgid(0, 0) } == -1 {
-        return Err((Stage::Group, Errno::last_raw()));
+        return Err((Step::Group, Errno::last_raw()));
     }
     // SAFETY: no arguments.
     let group = unsafe { libc::getpgrp() };
@@ -229,7 +229,7 @@ fn prepare(call: &Call<'_>) -> Result<(), (Stage, c_int)> {
         match Errno::last_raw() {
             // No terminal, a zone's idea of one, nothing at all.
             libc::ENOTTY | libc::ENXIO | libc::EBADF => {}
-            other => return Err((Stage::Terminal, other)),
+            other => return Err((Step::Terminal, other)),
         }
     }
     let inherited = call.inherited;
@@ -238,7 +238,7 @@ fn prepare(call: &Call<'_>) -> Result<(), (Stage, c_int)> {
     if restored && mask(&inherited.mask, None) {
         return Ok(());
     }
-    Err((Stage::Signals, Errno::last_raw()))
+    Err((Step::Signals, Errno::last_raw()))
 }
 
 /// Becomes the program, found as a shell finds it; the errno if that cannot be.

@@ -90,9 +90,9 @@ fn every_level_says_what_tini_says() {
 fn its_version_is_a_line_that_docker_reads() {
     let folder = crate::support::Scratch::new();
     for name in ["tini", "docker-init"] {
-        let link = folder.path().join(name);
-        std::os::unix::fs::symlink(init_program(), &link).unwrap();
-        let output = std::process::Command::new(link).arg("--version").output().unwrap();
+        let program = folder.path().join(name);
+        std::os::unix::fs::symlink(init_program(), &program).unwrap();
+        let output = std::process::Command::new(program).arg("--version").output().unwrap();
         let line = String::from_utf8(output.stdout).unwrap();
         assert!(line.starts_with("tini version ") && line.ends_with('\n'), "{line}");
     }
