@@ -13,6 +13,8 @@ mod scribe;
 mod supervisor;
 mod sys;
 
+// How durations and references are written is one thing in both programs.
+pub use config::{duration, substitute};
 pub use sys::memory;
 
 /// The program, with its whole command line; the exit code.

@@ -1,8 +1,9 @@
 //! The runner's end of the channel: it says that it started, or why not, and answers what the supervisor
 //! asks. The messages themselves are `mcp_init::channel`'s. End of file here is not a reason to stop.
 
+use std::fs::File;
 use std::io::Write;
-use std::os::fd::{FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::FileTypeExt;
 use std::os::unix::net::UnixStream;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -70,20 +71,30 @@ impl Channel {
     }
 }
 
-/// Makes a descriptor ours: non-blocking, and not passed on to any program.
-#[expect(unsafe_code, reason = "a descriptor passed by number has no safe way in")]
+/// Makes our end of a channel ours: it does not block.
 fn adopt(fd: RawFd) -> Option<UnixStream> {
-    let file_type = std::fs::metadata(format!("/proc/self/fd/{fd}")).ok()?.file_type();
-    if fd <= 2 || !file_type.is_socket() {
-        return None;
-    }
-    // SAFETY: it is open, as was just seen, and whoever set the variable gave it to this process, which has
-    // opened nothing yet: there is no other owner.
-    let inherited = unsafe { OwnedFd::from_raw_fd(fd) };
-    // The copy is made close-on-exec; the inherited one, which need not be, is closed.
-    let stream = UnixStream::from(inherited.try_clone().ok()?);
+    let stream = UnixStream::from(take(fd)?);
     stream.set_nonblocking(true).ok()?;
     Some(stream)
+}
+
+/// Takes over a socket that whoever started this process named by its number; it is not passed on to any program.
+#[expect(unsafe_code, reason = "a descriptor passed by number has no safe way in")]
+pub(crate) fn take(fd: RawFd) -> Option<OwnedFd> {
+    if fd <= 2 {
+        return None;
+    }
+    // SAFETY: it is only copied, which fails for a number that is not open, and not kept.
+    let copied = unsafe { BorrowedFd::borrow_raw(fd) }.try_clone_to_owned();
+    // The copy is close-on-exec; the inherited one, which need not be, is closed below.
+    let copy = File::from(copied.ok()?);
+    if !copy.metadata().ok()?.file_type().is_socket() {
+        return None;
+    }
+    // SAFETY: it is open, as was just seen, and whoever set the variable gave it to this process, which opens
+    // nothing at a number that it was given: there is no other owner.
+    drop(unsafe { OwnedFd::from_raw_fd(fd) });
+    Some(copy.into())
 }
 
 /// A message as it crosses the wire.

@@ -1,22 +1,27 @@
-//! HTTP out: two pools (plain, TLS), each made at its first use, and replies with a bound on time and size.
-//! Knows nothing of documents or tools.
+//! HTTP out: one pool of connections, and replies with a bound on time and size. Knows nothing of documents or
+//! tools.
+
+mod connector;
+mod guard;
+mod tls;
 
 use std::error::Error;
 use std::fmt;
-use std::future::Future;
-use std::sync::OnceLock;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::uri::Scheme;
-use http::{HeaderMap, Request, StatusCode};
+use http::{HeaderMap, Request, StatusCode, header};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client as Pool;
-use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::proxy::matcher::Intercept;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
+use crate::config::Proxy;
 use crate::failure::words;
+use connector::Connector;
+pub(crate) use guard::Guard;
+pub(crate) use tls::certificates;
 
 /// What the runner calls itself; some upstreams refuse whoever has no name.
 pub(crate) const USER_AGENT: &str = concat!("mcp-runner/", env!("CARGO_PKG_VERSION"));
@@ -54,6 +59,8 @@ pub(crate) enum ClientError {
     Slow(Duration),
     /// The body is over the limit.
     Large(usize),
+    /// There was no connection: the request was not sent.
+    Unreached(String),
     /// The connection or the protocol failed.
     Failed(String),
 }
@@ -63,102 +70,117 @@ impl fmt::Display for ClientError {
         match self {
             Self::Slow(limit) => write!(f, "no complete reply within {} s", limit.as_secs()),
             Self::Large(bytes_max) => write!(f, "the reply is larger than {} MiB", bytes_max >> 20),
-            Self::Failed(reason) => f.write_str(reason),
+            Self::Unreached(reason) | Self::Failed(reason) => f.write_str(reason),
         }
     }
 }
 
 impl Error for ClientError {}
 
-/// The pools. Made empty: a runner that calls nothing, or nothing over TLS, never pays for certificates.
-#[derive(Debug, Default)]
+/// How connections are made.
+#[derive(Debug)]
+pub(crate) struct Options {
+    /// Authorities to trust instead of the system's: a file in PEM.
+    pub(crate) ca: Option<PathBuf>,
+    /// What we show an upstream that asks who we are: certificate and key, files in PEM.
+    pub(crate) identity: Option<(PathBuf, PathBuf)>,
+    /// Who passes requests on.
+    pub(crate) proxy: Proxy,
+    /// A Unix socket that leads to the upstream, whatever its URL says.
+    pub(crate) socket: Option<PathBuf>,
+    /// How long a connection may take to open.
+    pub(crate) connect_timeout: Duration,
+    /// Which addresses may be called.
+    pub(crate) guard: Guard,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        let (proxy, guard) = (Proxy::default(), Guard::default());
+        Self { ca: None, identity: None, proxy, socket: None, connect_timeout: CONNECT_MAX, guard }
+    }
+}
+
+/// Sends requests. It opens nothing before the first one.
 pub(crate) struct Client {
-    /// For `http`.
-    plain: OnceLock<Pool<HttpConnector, Full<Bytes>>>,
-    /// For `https`.
-    tls: OnceLock<Pool<HttpsConnector<HttpConnector>, Full<Bytes>>>,
+    /// Opens connections.
+    connector: Connector,
+    /// Keeps them.
+    pool: Pool<Connector, Full<Bytes>>,
+}
+
+impl Default for Client {
+    fn default() -> Self {
+        Self::new(Options::default())
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Client")
+    }
 }
 
 impl Client {
+    /// A client with an empty pool.
+    pub(crate) fn new(options: Options) -> Self {
+        let connector = Connector::new(options);
+        let pool = Pool::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(IDLE_MAX)
+            .pool_max_idle_per_host(IDLE_CONNECTIONS_MAX)
+            .build(connector.clone());
+        Self { connector, pool }
+    }
+
+    /// Reads what TLS needs now rather than at the first call; an error names the file.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        self.connector.tls().map(drop).map_err(str::to_owned)
+    }
+
     /// Sends a request and reads its whole reply. Follows no redirect.
     pub(crate) async fn send(
         &self,
-        request: Request<Full<Bytes>>,
+        mut request: Request<Full<Bytes>>,
         limits: Limits,
     ) -> Result<Reply, ClientError> {
+        if let Some(auth) = self.connector.forwarder(request.uri()).as_ref().and_then(Intercept::basic_auth) {
+            request.headers_mut().insert(header::PROXY_AUTHORIZATION, auth.clone());
+        }
         let exchange = async {
-            let response = if request.uri().scheme() == Some(&Scheme::HTTPS) {
-                self.tls.get_or_init(tls_pool).request(request).await
-            } else {
-                self.plain.get_or_init(plain_pool).request(request).await
-            };
-            let (head, body) = response.map_err(|error| failed(&error))?.into_parts();
+            let (head, body) = self.pool.request(request).await.map_err(|error| sent(&error))?.into_parts();
             let body = Limited::new(body, limits.body_bytes_max).collect().await.map_err(|error| {
                 if error.is::<LengthLimitError>() {
                     ClientError::Large(limits.body_bytes_max)
                 } else {
-                    failed(error.as_ref())
+                    ClientError::Failed(reason(error.as_ref()))
                 }
             })?;
             Ok(Reply { status: head.status, headers: head.headers, body: body.to_bytes() })
         };
-        within(limits.time_max, exchange).await
+        match tokio::time::timeout(limits.time_max, exchange).await {
+            Ok(result) => result,
+            Err(_elapsed) => Err(ClientError::Slow(limits.time_max)),
+        }
     }
 }
 
-/// Bounds the time of an exchange.
-async fn within(
-    limit: Duration,
-    exchange: impl Future<Output = Result<Reply, ClientError>>,
-) -> Result<Reply, ClientError> {
-    match tokio::time::timeout(limit, exchange).await {
-        Ok(result) => result,
-        Err(_elapsed) => Err(ClientError::Slow(limit)),
+/// Why a request did not get through.
+fn sent(error: &hyper_util::client::legacy::Error) -> ClientError {
+    if error.is_connect() {
+        ClientError::Unreached(reason(error))
+    } else {
+        ClientError::Failed(reason(error))
     }
 }
 
 /// The innermost reason, which is the one that helps ("connection refused" rather than "client error").
-fn failed(error: &(dyn Error + 'static)) -> ClientError {
+fn reason(error: &(dyn Error + 'static)) -> String {
     let mut innermost = error;
     while let Some(source) = innermost.source() {
         innermost = source;
     }
-    ClientError::Failed(words(&innermost.to_string()).to_owned())
-}
-
-/// Opens TCP connections.
-fn connector() -> HttpConnector {
-    let mut connector = HttpConnector::new();
-    connector.set_nodelay(true);
-    connector.set_connect_timeout(Some(CONNECT_MAX));
-    connector
-}
-
-/// A pool of plain connections.
-fn plain_pool() -> Pool<HttpConnector, Full<Bytes>> {
-    pool_builder().build(connector())
-}
-
-/// A pool of TLS connections. The system's certificates come first, so that a local authority works; a
-/// system without any (an empty container) gets Mozilla's.
-fn tls_pool() -> Pool<HttpsConnector<HttpConnector>, Full<Bytes>> {
-    let mut tcp = connector();
-    tcp.enforce_http(false);
-    let builder = match HttpsConnectorBuilder::new().with_native_roots() {
-        Ok(native) => native,
-        Err(_none) => HttpsConnectorBuilder::new().with_webpki_roots(),
-    };
-    pool_builder().build(builder.https_only().enable_http1().wrap_connector(tcp))
-}
-
-/// What both pools share.
-fn pool_builder() -> hyper_util::client::legacy::Builder {
-    let mut builder = Pool::builder(TokioExecutor::new());
-    builder
-        .pool_timer(TokioTimer::new())
-        .pool_idle_timeout(IDLE_MAX)
-        .pool_max_idle_per_host(IDLE_CONNECTIONS_MAX);
-    builder
+    words(&innermost.to_string()).to_owned()
 }
 
 #[cfg(test)]

@@ -1,17 +1,26 @@
 //! The runner's configuration: its file and its flags, flags beating the file. No server is started here.
 
+mod auth;
+mod clients;
+mod keys;
+mod references;
+mod upstream;
+
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
+use http::HeaderName;
 use serde_json::{Map, Value};
 
 use crate::failure::Failure;
-use crate::flags::{self, Flags};
-use crate::nearest::nearest;
+use crate::flags::Flags;
+pub(crate) use auth::{Auth, AuthConfig, ClientAuth, KeyPlace, NEVER_SET, OAuth2};
+pub(crate) use clients::{ClientTls, Clients};
+use keys::Keys;
+pub(crate) use upstream::{Proxy, Rate, Redirects, UpstreamConfig};
 
-/// What is served and how. The file's strings are substituted already when the supervisor wrote it.
+/// What is served and how.
 #[derive(Debug)]
 pub(crate) struct RunnerConfig {
     /// Id of the server; empty unless said.
@@ -20,10 +29,10 @@ pub(crate) struct RunnerConfig {
     pub(crate) server_name: Option<Box<str>>,
     /// How clients reach it.
     pub(crate) transport: Transport,
-    /// Loopback address to bind.
-    pub(crate) host: IpAddr,
-    /// TCP port; 0 lets the system choose.
-    pub(crate) port: u16,
+    /// Where it listens.
+    pub(crate) listen: Listen,
+    /// Who may be a client.
+    pub(crate) clients: Clients,
     /// Path of the endpoint, from its slash on.
     pub(crate) endpoint: Box<str>,
     /// The document: an object (inline), or a string (a path, or an `http(s)` URL).
@@ -33,7 +42,11 @@ pub(crate) struct RunnerConfig {
     /// Where calls go: a URL, or `mock`; the document's first server unless said.
     pub(crate) base_url: Option<String>,
     /// Credentials for the upstream.
-    pub(crate) auth: Option<AuthConfig>,
+    pub(crate) auth: Auth,
+    /// Headers of a client's request that go on to the upstream.
+    pub(crate) forward_headers: Vec<HeaderName>,
+    /// How the upstream is reached.
+    pub(crate) upstream: UpstreamConfig,
     /// Headers for every upstream request.
     pub(crate) custom_headers: BTreeMap<String, String>,
     /// Logs each upstream request's headers, secrets masked.
@@ -45,6 +58,10 @@ pub(crate) struct RunnerConfig {
 pub(crate) enum Transport {
     /// Streamable HTTP.
     Streamable,
+    /// HTTP+SSE.
+    Sse,
+    /// WebSocket.
+    Websocket,
     /// stdin and stdout.
     Stdio,
 }
@@ -54,60 +71,20 @@ impl Transport {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Streamable => "streamable",
+            Self::Sse => "sse",
+            Self::Websocket => "websocket",
             Self::Stdio => "stdio",
         }
     }
 }
 
-/// Credentials for the upstream.
-#[derive(PartialEq, Eq, Deserialize)]
-#[serde(tag = "type", rename_all = "camelCase", deny_unknown_fields)]
-pub(crate) enum AuthConfig {
-    /// `Authorization: Bearer …`.
-    Bearer {
-        /// The token.
-        token: String,
-    },
-    /// `Authorization: Basic …`.
-    Basic {
-        /// Who.
-        username: String,
-        /// The secret.
-        password: String,
-    },
-    /// A key in a header, the query or a cookie.
-    ApiKey {
-        /// Where it goes.
-        #[serde(rename = "in")]
-        place: KeyPlace,
-        /// Name of the header, parameter or cookie.
-        name: String,
-        /// The secret.
-        value: String,
-    },
-}
-
-/// Says the kind only: what it holds is secret.
-impl std::fmt::Debug for AuthConfig {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Bearer { .. } => "bearer",
-            Self::Basic { .. } => "basic",
-            Self::ApiKey { .. } => "apiKey",
-        })
-    }
-}
-
-/// Where an API key goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum KeyPlace {
-    /// A header.
-    Header,
-    /// The query string.
-    Query,
-    /// A cookie.
-    Cookie,
+/// Where the server listens.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Listen {
+    /// Address and TCP port; port 0 lets the system choose.
+    Tcp(SocketAddr),
+    /// A Unix socket.
+    Unix(PathBuf),
 }
 
 /// Where a document's relative path starts: the folder of the config file, or the current one.
@@ -120,6 +97,7 @@ pub(crate) fn read(flags: Flags) -> Result<RunnerConfig, Failure> {
         Some(file) => read_file(file)?,
         None => Map::new(),
     };
+    let (top, flags) = references::fill(top, flags)?;
     resolve(top, flags)
 }
 
@@ -155,22 +133,21 @@ fn resolve(top: Map<String, Value>, flags: Flags) -> Result<RunnerConfig, Failur
         server_id,
         server_name,
         transport: transport(&mut mcp)?,
-        host: host(&mut mcp)?,
-        port: port(&mut mcp)?,
+        clients: Clients::read(&mut mcp)?,
+        listen: listen(&mut mcp)?,
         endpoint: endpoint(&mut mcp)?,
         origin: mcp.origin("openApiData"),
         document: document.unwrap_or_default(),
         base_url: mcp.text("baseUrl")?,
-        auth: auth(&mut mcp)?,
+        auth: Auth::read(&mut mcp)?,
+        forward_headers: forward_headers(&mut mcp)?,
+        upstream: UpstreamConfig::read(&mut mcp)?,
         custom_headers: headers(&mut mcp)?,
-        debug_headers: match mcp.take("debugHeaders") {
-            None => false,
-            Some(Value::Bool(on)) => on,
-            Some(_) => return Err(mcp.wrong("debugHeaders", "must be true or false")),
-        },
+        debug_headers: mcp.boolean("debugHeaders")?,
     };
     // A key that is missing has often only been mistyped: what is unknown is said first.
     mcp.finish()?;
+    config.check_together(&mcp)?;
     match config.document {
         Value::Object(_) | Value::String(_) => Ok(config),
         Value::Null => Err(mcp.wrong("openApiData", "is missing: it names the OpenAPI document")),
@@ -178,39 +155,76 @@ fn resolve(top: Map<String, Value>, flags: Flags) -> Result<RunnerConfig, Failur
     }
 }
 
+impl RunnerConfig {
+    /// Refuses what is right by itself and wrong together.
+    fn check_together(&self, mcp: &Keys<'_>) -> Result<(), Failure> {
+        let has_token = self.clients.token.is_some();
+        let is_guarded = has_token || self.clients.tls.as_ref().is_some_and(|tls| tls.ca.is_some());
+        if let Listen::Tcp(address) = self.listen
+            && !address.ip().is_loopback()
+            && !is_guarded
+        {
+            // Whoever reaches the port may spend the upstream's credentials.
+            let reason =
+                "is reached by other machines: say who may connect with clients.token or clients.tls.ca";
+            return Err(mcp.wrong("host", reason));
+        }
+        if has_token && self.forward_headers.contains(&http::header::AUTHORIZATION) {
+            let reason = "cannot have authorization beside clients.token: the upstream would learn the token";
+            return Err(mcp.wrong("forwardHeaders", reason));
+        }
+        Ok(())
+    }
+}
+
 /// `transport`.
 fn transport(mcp: &mut Keys<'_>) -> Result<Transport, Failure> {
     match mcp.text("transport")?.as_deref() {
         None | Some("streamable") => Ok(Transport::Streamable),
+        Some("sse") => Ok(Transport::Sse),
+        Some("websocket") => Ok(Transport::Websocket),
         Some("stdio") => Ok(Transport::Stdio),
         Some(other) => Err(Failure::Start(format!(
-            "cannot serve {other:?}: unsupported transport, this runner has streamable and stdio"
+            "cannot serve {other:?}: unsupported transport, this runner has streamable, sse, websocket and stdio"
         ))),
     }
 }
 
-/// `host`. Nobody is asked to resolve a name: `localhost` is what it always is.
-fn host(mcp: &mut Keys<'_>) -> Result<IpAddr, Failure> {
-    let Some(text) = mcp.text("host")? else {
-        return Ok(Ipv4Addr::LOCALHOST.into());
+/// `host`, `port` and `socket`. Nobody is asked to resolve a name: `localhost` is what it always is.
+fn listen(mcp: &mut Keys<'_>) -> Result<Listen, Failure> {
+    let (host, port) = (mcp.text("host")?, mcp.take("port"));
+    if let Some(path) = mcp.path("socket")? {
+        return match (host, port) {
+            (None, None) => Ok(Listen::Unix(path)),
+            _ => Err(mcp.wrong("socket", "takes the place of host and port")),
+        };
+    }
+    let host = match host.as_deref() {
+        None => Ipv4Addr::LOCALHOST.into(),
+        Some(text) if text.eq_ignore_ascii_case("localhost") => Ipv4Addr::LOCALHOST.into(),
+        Some(text) => match text.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>() {
+            Ok(host) => host,
+            Err(_) => {
+                return Err(mcp.wrong("host", "must be an address, like 127.0.0.1 or ::1, or localhost"));
+            }
+        },
     };
-    if text.eq_ignore_ascii_case("localhost") {
-        return Ok(Ipv4Addr::LOCALHOST.into());
-    }
-    match text.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>() {
-        Ok(host) if host.is_loopback() => Ok(host),
-        // Without authorisation of clients, whoever reaches the port may spend the upstream's credentials.
-        _ => Err(mcp.wrong("host", "must be a loopback address (127.0.0.1, ::1 or localhost)")),
-    }
+    let port = port.map_or(Some(0), |port| keys::whole(&port).and_then(|port| u16::try_from(port).ok()));
+    let port = port.ok_or_else(|| mcp.wrong("port", "must be a whole number from 0 to 65535"))?;
+    Ok(Listen::Tcp(SocketAddr::new(host, port)))
 }
 
-/// `port`.
-fn port(mcp: &mut Keys<'_>) -> Result<u16, Failure> {
-    let Some(value) = mcp.take("port") else {
-        return Ok(0);
-    };
-    let port = value.as_u64().and_then(|port| u16::try_from(port).ok());
-    port.ok_or_else(|| mcp.wrong("port", "must be a whole number from 0 to 65535"))
+/// `forwardHeaders`.
+fn forward_headers(mcp: &mut Keys<'_>) -> Result<Vec<HeaderName>, Failure> {
+    let mut headers = Vec::new();
+    for name in mcp.texts("forwardHeaders")? {
+        match name.parse::<HeaderName>() {
+            Ok(name) if !NEVER_SET.contains(&name) => headers.push(name),
+            Ok(_) => return Err(mcp.wrong("forwardHeaders", "names a header that belongs to one connection")),
+            Err(_) => return Err(mcp.wrong("forwardHeaders", "must be a list of headers' names")),
+        }
+    }
+    Ok(headers)
 }
 
 /// `endpoint`.
@@ -223,105 +237,11 @@ fn endpoint(mcp: &mut Keys<'_>) -> Result<Box<str>, Failure> {
     Ok(endpoint.into())
 }
 
-/// `authConfig`. What it holds is never part of a message.
-fn auth(mcp: &mut Keys<'_>) -> Result<Option<AuthConfig>, Failure> {
-    let Some(value) = mcp.take("authConfig") else {
-        return Ok(None);
-    };
-    let reason = match value.get("type").and_then(Value::as_str) {
-        Some("bearer") => "of type bearer has exactly: type, token",
-        Some("basic") => "of type basic has exactly: type, username, password",
-        Some("apiKey") => "of type apiKey has exactly: type, in (header, query or cookie), name, value",
-        _ => "needs a type: bearer, basic or apiKey",
-    };
-    serde_json::from_value(value).map(Some).map_err(|_| mcp.wrong("authConfig", reason))
-}
-
 /// `customHeaders`. As secret as `authConfig`.
 fn headers(mcp: &mut Keys<'_>) -> Result<BTreeMap<String, String>, Failure> {
     let value = mcp.take("customHeaders").unwrap_or_else(|| Map::new().into());
     serde_json::from_value(value).map_err(|_| mcp.wrong("customHeaders", "must be an object of strings"))
 }
 
-/// The keys of one object, taken one by one; what is left at the end is unknown.
-struct Keys<'a> {
-    /// Its path, with the dot.
-    path: &'static str,
-    /// What is left of the file's and the flags' keys together.
-    left: Map<String, Value>,
-    /// Which of them flags said.
-    flagged: Vec<String>,
-    /// What was asked for: all the valid names.
-    asked: Vec<&'static str>,
-    /// The config file.
-    file: Option<&'a Path>,
-}
-
-impl<'a> Keys<'a> {
-    /// The file's keys with the flags' laid over them.
-    fn new(
-        path: &'static str,
-        mut left: Map<String, Value>,
-        flags: Map<String, Value>,
-        file: Option<&'a Path>,
-    ) -> Self {
-        let flagged = flags.keys().cloned().collect();
-        left.extend(flags);
-        Self { path, left, flagged, asked: Vec::new(), file }
-    }
-
-    /// The key's value; `null` says nothing.
-    fn take(&mut self, key: &'static str) -> Option<Value> {
-        self.asked.push(key);
-        self.left.swap_remove(key).filter(|value| !value.is_null())
-    }
-
-    /// The key's value, which must be a string.
-    fn text(&mut self, key: &'static str) -> Result<Option<String>, Failure> {
-        match self.take(key) {
-            None => Ok(None),
-            Some(Value::String(text)) => Ok(Some(text)),
-            Some(_) => Err(self.wrong(key, "must be a string")),
-        }
-    }
-
-    /// Where a relative path in this key's value starts.
-    fn origin(&self, key: &str) -> Origin {
-        let folder = self.file.filter(|_| !self.is_flagged(key)).and_then(Path::parent);
-        Origin(folder.unwrap_or_else(|| Path::new("")).to_owned())
-    }
-
-    /// Whether a flag said it.
-    fn is_flagged(&self, key: &str) -> bool {
-        self.flagged.iter().any(|flagged| flagged == key)
-    }
-
-    /// What is wrong, where, and in which source.
-    fn wrong(&self, key: &str, reason: &str) -> Failure {
-        Failure::Usage(match (self.file, flags::name_of(key)) {
-            (Some(file), _) if !self.is_flagged(key) => {
-                format!("cannot read {}: {}{key} {reason}", file.display(), self.path)
-            }
-            (_, Some(flag)) => format!("cannot read the command line: {flag} {reason}"),
-            (_, None) => format!("cannot read the configuration: {}{key} {reason}", self.path),
-        })
-    }
-
-    /// Refuses what nobody asked for.
-    fn finish(&self) -> Result<(), Failure> {
-        let Some(key) = self.left.keys().next() else {
-            return Ok(());
-        };
-        Err(self.wrong(
-            key,
-            &match nearest(key, self.asked.iter().copied()) {
-                Some(near) => format!("is no key, did you mean {near}"),
-                None => format!("is no key, there are {}", self.asked.join(", ")),
-            },
-        ))
-    }
-}
-
 #[cfg(test)]
-#[path = "config_tests.rs"]
 mod tests;

@@ -53,9 +53,20 @@ const FLAGS: &[Flag] = &[
     ),
     flag("--server-id", Some("ID"), Sets::Top("serverId"), "id of the server"),
     flag("--server-name", Some("NAME"), Sets::Top("serverName"), "its name for people"),
-    flag("--transport", Some("NAME"), Sets::Text("transport"), "streamable (default) or stdio"),
-    flag("--host", Some("ADDRESS"), Sets::Text("host"), "loopback address to bind (127.0.0.1)"),
+    flag(
+        "--transport",
+        Some("NAME"),
+        Sets::Text("transport"),
+        "streamable (default), sse, websocket or stdio",
+    ),
+    flag("--host", Some("ADDRESS"), Sets::Text("host"), "address to bind (127.0.0.1)"),
     flag("--port", Some("PORT"), Sets::Number("port"), "TCP port; 0, the default, takes a free one"),
+    flag(
+        "--socket",
+        Some("PATH"),
+        Sets::Text("socket"),
+        "Unix socket to listen on, instead of host and port",
+    ),
     flag("--endpoint", Some("PATH"), Sets::Text("endpoint"), "path of the endpoint (/mcp)"),
     flag("--openapi-data", Some("PATH|URL|JSON"), Sets::Document("openApiData"), "the OpenAPI document"),
     flag(
@@ -71,6 +82,24 @@ const FLAGS: &[Flag] = &[
         "credentials; prefer the file: arguments are public",
     ),
     flag("--custom-headers", Some("JSON"), Sets::Json("customHeaders"), "headers for every upstream request"),
+    flag(
+        "--clients",
+        Some("JSON"),
+        Sets::Json("clients"),
+        "who may connect: token, tls, hosts, origins, sessions",
+    ),
+    flag(
+        "--forward-headers",
+        Some("JSON"),
+        Sets::Json("forwardHeaders"),
+        "clients' headers for the upstream",
+    ),
+    flag(
+        "--upstream",
+        Some("JSON"),
+        Sets::Json("upstream"),
+        "how it is reached: ca, proxy, timeout, retries, …",
+    ),
     flag("--debug-headers", None, Sets::Switch("debugHeaders"), "log upstream headers, secrets masked"),
     flag("--help", None, Sets::Help, "this text"),
     flag("--version", None, Sets::Version, "the version"),
@@ -204,7 +233,8 @@ pub(crate) fn help() -> String {
         text.extend(["  ", &format!("{left:<31}"), flag.help, "\n"]);
     }
     text.push_str(
-        "\nFlags beat the file. SIGTERM, SIGINT and SIGHUP stop it: what is in flight is finished.\n\
+        "\nFlags beat the file. In strings of both, ${NAME} is a variable and ${file:PATH} what is in a file.\n\
+         SIGTERM, SIGINT and SIGHUP stop it: what is in flight is finished.\n\
          exit status: 0 stopped as asked, 1 it could not start, 2 a mistake in the flags or the config file\n",
     );
     text

@@ -1,6 +1,7 @@
 //! `mcp-runner`: one process that turns one `OpenAPI` document into one MCP server. It works with no
 //! supervisor at all. Here the parts are put together, in the order in which a start can fail.
 
+mod base64;
 mod channel;
 mod client;
 mod config;
@@ -15,7 +16,6 @@ mod upstream;
 mod vitals;
 
 use std::io::Write;
-use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,12 +23,12 @@ use std::time::Duration;
 use mcp_init::channel::FromService;
 
 use channel::Channel;
-use config::{RunnerConfig, Transport};
+use config::{Listen, RunnerConfig, Transport};
 use failure::Failure;
 use flags::Asked;
-use serve::{Bound, Handler, Stop};
+use serve::{Door, Handler, Listener, Stop};
 use tools::{Catalogue, CompileOptions};
-use upstream::Upstream;
+use upstream::{Settings, Upstream};
 use vitals::Vitals;
 
 /// The way in, and the one place that says how it ended.
@@ -73,29 +73,29 @@ fn run(channel: &mut Channel, server_id: &mut Box<str>) -> Result<(), Failure> {
 }
 
 /// From the document to the end of the last request.
-async fn serve(config: RunnerConfig, channel: &mut Channel) -> Result<(), Failure> {
+async fn serve(mut config: RunnerConfig, channel: &mut Channel) -> Result<(), Failure> {
     let mut stop = Stop::on_signals().map_err(|error| Failure::start(format!("cannot start: {error}")))?;
     let vitals = Arc::new(Vitals::new());
     let handler = tokio::select! {
-        handler = build(&config, Arc::clone(&vitals)) => handler?,
+        handler = build(&mut config, Arc::clone(&vitals)) => handler?,
         () = stop.requested() => return Ok(()),
     };
-    let bound = match config.transport {
-        Transport::Streamable => Some(bind(&config)?),
+    let door = match config.transport {
+        Transport::Streamable | Transport::Sse | Transport::Websocket => Some(open(&config)?),
         Transport::Stdio => None,
     };
-    let url = bound.as_ref().map(|bound| format!("http://{}{}", bound.address, config.endpoint));
+    let url = door.as_ref().map(Door::url);
     channel.tell(&FromService::ServerStarted {
         server_id: config.server_id.clone(),
-        port: bound.as_ref().map(|bound| bound.address.port()),
+        port: door.as_ref().and_then(Door::port),
         transport: Some(config.transport.name().into()),
         endpoint: url.as_deref().map(Into::into),
     });
     say(&format!("serving {} tools at {}", handler.tools(), url.as_deref().unwrap_or("stdin and stdout")));
-    tokio::spawn(std::mem::take(channel).answer(config.server_id, vitals));
-    match bound {
-        Some(bound) => {
-            bound.serve(handler, &config.endpoint, stop).await;
+    tokio::spawn(std::mem::take(channel).answer(config.server_id, Arc::clone(&vitals)));
+    match door {
+        Some(door) => {
+            door.serve(handler, vitals, stop).await;
             Ok(())
         }
         None => serve::serve_stdio(handler, stop)
@@ -105,12 +105,21 @@ async fn serve(config: RunnerConfig, channel: &mut Channel) -> Result<(), Failur
 }
 
 /// Makes tools of the document, which is gone when this returns.
-async fn build(config: &RunnerConfig, vitals: Arc<Vitals>) -> Result<Handler, Failure> {
-    let (source, auth, headers) = (&config.document, config.auth.as_ref(), &config.custom_headers);
-    // The cheap checks come first: a large document takes a while.
-    let upstream = Upstream::new(auth, headers, config.debug_headers).map_err(Failure::start)?;
+async fn build(config: &mut RunnerConfig, vitals: Arc<Vitals>) -> Result<Handler, Failure> {
     let base_url = config.base_url.as_deref();
-    let options = CompileOptions::new(source, base_url, auth, headers).map_err(Failure::start)?;
+    let source = &config.document;
+    let options = CompileOptions::new(source, base_url, config.auth.all(), &config.custom_headers);
+    let options = options.map_err(Failure::start)?;
+    // The cheap checks come first: a large document takes a while.
+    let upstream = Upstream::new(Settings {
+        auth: std::mem::take(&mut config.auth),
+        custom_headers: std::mem::take(&mut config.custom_headers),
+        forward_headers: std::mem::take(&mut config.forward_headers),
+        reach: std::mem::take(&mut config.upstream),
+        is_chosen: base_url.is_some(),
+        logs_headers: config.debug_headers,
+    });
+    let upstream = upstream.map_err(Failure::start)?;
     let document = openapi::load(source, &config.origin).await.map_err(Failure::start)?;
     let (catalogue, skipped) = Catalogue::compile(document, &options).map_err(Failure::start)?;
     mcp_init::memory::give_back();
@@ -124,11 +133,13 @@ async fn build(config: &RunnerConfig, vitals: Arc<Vitals>) -> Result<Handler, Fa
 }
 
 /// Takes the configured address; from then on the kernel accepts.
-fn bind(config: &RunnerConfig) -> Result<Bound, Failure> {
-    Bound::new(config.host, config.port).map_err(|error| {
-        let address = SocketAddr::new(config.host, config.port);
-        Failure::start(format!("cannot listen on {address}: {error}"))
-    })
+fn open(config: &RunnerConfig) -> Result<Door, Failure> {
+    let (listener, place) = match &config.listen {
+        Listen::Tcp(address) => (Listener::tcp(*address), address.to_string()),
+        Listen::Unix(path) => (Listener::unix(path), path.display().to_string()),
+    };
+    let listener = listener.map_err(|error| Failure::start(format!("cannot listen on {place}: {error}")))?;
+    Door::new(listener, config.transport, &config.endpoint, &config.clients).map_err(Failure::start)
 }
 
 /// One line for whoever reads stderr. Nobody may be there, which is no reason to end.

@@ -2,7 +2,7 @@
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use mcp_init::channel::Metrics;
 use tokio::time::Instant;
@@ -26,6 +26,23 @@ pub(crate) struct Vitals {
     microseconds: AtomicU64,
     /// What CPU usage is measured from.
     before: Mutex<Sample>,
+}
+
+/// What a monitor reads.
+#[derive(Debug)]
+pub(crate) struct Totals {
+    /// Lists and calls.
+    pub(crate) requests: u64,
+    /// Of these, how many failed.
+    pub(crate) errors: u64,
+    /// The time they took together.
+    pub(crate) seconds: f64,
+    /// Resident memory.
+    pub(crate) resident_bytes: u64,
+    /// CPU time used.
+    pub(crate) cpu_seconds: f64,
+    /// When the process began, in seconds since the epoch.
+    pub(crate) started: u64,
 }
 
 /// The CPU time at a point in time.
@@ -56,6 +73,19 @@ impl Vitals {
         self.requests.fetch_add(1, Ordering::Relaxed);
         self.errors.fetch_add(u64::from(failed), Ordering::Relaxed);
         self.microseconds.fetch_add(microseconds, Ordering::Relaxed);
+    }
+
+    /// The counters, for a monitor that does its own arithmetic.
+    pub(crate) fn totals(&self) -> Totals {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Totals {
+            requests: self.requests.load(Ordering::Relaxed),
+            errors: self.errors.load(Ordering::Relaxed),
+            seconds: float(self.microseconds.load(Ordering::Relaxed)) / 1e6,
+            resident_bytes: resident_bytes(),
+            cpu_seconds: float(cpu_ticks()) / TICKS_PER_SECOND,
+            started: now.saturating_sub(self.started.elapsed()).as_secs(),
+        }
     }
 
     /// The figures now; CPU usage is since the last time somebody asked.

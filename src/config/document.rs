@@ -108,29 +108,34 @@ impl Page {
         self.place(at).error(if field.is_empty() { WHOLE } else { field }, problem)
     }
 
-    /// A path of this file, made absolute. Leading `..` are followed at once, which is exact because the
-    /// folder has no link in it; later ones are left to the kernel.
+    /// A path of this file, made absolute.
     pub(super) fn resolve(&self, path: &str) -> PathBuf {
-        let mut whole = self.folder.clone();
-        let mut leading = true;
-        for part in Path::new(path).components() {
-            leading &= !matches!(part, Component::Normal(_));
-            match part {
-                Component::ParentDir if leading => drop(whole.pop()),
-                Component::CurDir => {}
-                Component::ParentDir | Component::Normal(_) | Component::RootDir | Component::Prefix(_) => {
-                    whole.push(part);
-                }
+        resolve(&self.folder, path)
+    }
+}
+
+/// A path made absolute. Leading `..` are followed at once, which is exact where the folder has no link in
+/// it; later ones are left to the kernel.
+pub(super) fn resolve(folder: &Path, path: &str) -> PathBuf {
+    let mut whole = folder.to_path_buf();
+    let mut leading = true;
+    for part in Path::new(path).components() {
+        leading &= !matches!(part, Component::Normal(_));
+        match part {
+            Component::ParentDir if leading => drop(whole.pop()),
+            Component::CurDir => {}
+            Component::ParentDir | Component::Normal(_) | Component::RootDir | Component::Prefix(_) => {
+                whole.push(part);
             }
         }
-        whole
     }
+    whole
 }
 
 /// See [`Document::settle`].
 fn settle(page: &Page, node: &mut Node, field: &str, environment: &Environment, problems: &mut Problems) {
     match &mut node.kind {
-        Kind::Text { text, .. } => match substitute(text, page, environment) {
+        Kind::Text { text, .. } => match substitute(text, &page.folder, &environment.variables) {
             Ok(None) => {}
             Ok(Some(value)) => node.kind = Kind::Text { text: value.into(), substituted: true },
             Err(problem) => {

@@ -35,4 +35,6 @@ pub(crate) use load::{
     Edit, check_file, files_of, load, load_edited, read_service, services_folder, settings,
 };
 pub(crate) use service::PATH;
-pub(crate) use units::{duration, duration_text, signal};
+pub use substitute::substitute;
+pub use units::duration;
+pub(crate) use units::{duration_text, signal};

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use serde_json::value::{RawValue, to_raw_value};
 
 use super::document::{can_read, reason};
@@ -67,9 +67,20 @@ struct RunnerFile<'a> {
     server_id: &'a str,
     /// Words for people.
     #[serde(skip_serializing_if = "Option::is_none")]
-    server_name: Option<&'a str>,
+    server_name: Option<Plain<'a>>,
     /// What is served.
     mcp_config: McpConfig<'a>,
+}
+
+/// A string without references: what looks like one in it stands for itself.
+#[derive(Debug, Clone, Copy)]
+struct Plain<'a>(&'a str);
+
+impl Serialize for Plain<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        // The runner fills in references too, and it must find none that a value brought in.
+        serializer.serialize_str(&self.0.replace("${", "$${"))
+    }
 }
 
 /// `mcpConfig`, checked.
@@ -91,13 +102,13 @@ pub(super) struct McpConfig<'a> {
     open_api_data: Option<Box<RawValue>>,
     /// Where calls go.
     #[serde(skip_serializing_if = "Option::is_none")]
-    base_url: Option<&'a str>,
+    base_url: Option<Plain<'a>>,
     /// Its strings by their keys.
     #[serde(skip_serializing_if = "Option::is_none")]
-    auth_config: Option<BTreeMap<&'a str, &'a str>>,
+    auth_config: Option<BTreeMap<&'a str, Plain<'a>>>,
     /// For every upstream request.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    custom_headers: BTreeMap<&'a str, &'a str>,
+    custom_headers: BTreeMap<&'a str, Plain<'a>>,
     /// See the runner.
     debug_headers: Option<bool>,
 }
@@ -162,7 +173,7 @@ impl<'a> McpConfig<'a> {
             "baseUrl" => {
                 let wanted = "\"mock\" or an http or https URL";
                 let good = |text: &str| text == "mock" || is_url(text);
-                set(&mut self.base_url, item.matching(problems, wanted, good));
+                set(&mut self.base_url, item.matching(problems, wanted, good).map(Plain));
             }
             "authConfig" => set(&mut self.auth_config, auth(item, problems)),
             "customHeaders" => self.custom_headers = headers(item, problems),
@@ -180,7 +191,7 @@ impl<'a> McpConfig<'a> {
     /// The server as the plan has it; `None` if something is missing, which is told then.
     pub(super) fn server(self, id: &str, name: Option<&str>) -> Option<Server> {
         let endpoint = format!("http://{}:{}{}", bracketed(self.host?), self.port?, self.endpoint?);
-        let file = RunnerFile { server_id: id, server_name: name, mcp_config: self };
+        let file = RunnerFile { server_id: id, server_name: name.map(Plain), mcp_config: self };
         let config = serde_json::to_string(&file).ok()?;
         Some(Server { endpoint: endpoint.into(), config: config.into() })
     }
@@ -232,18 +243,18 @@ fn document(item: &Item<'_>, problems: &mut Problems) -> Option<Box<RawValue>> {
     if text.starts_with("http://") || text.starts_with("https://") {
         return item
             .matching(problems, "an http or https URL", is_url)
-            .and_then(|url| to_raw_value(url).ok());
+            .and_then(|url| to_raw_value(&Plain(url)).ok());
     }
     let path = item.path(problems)?;
     if let Err(error) = can_read(&path) {
         item.wrong(problems, &format!("cannot read the document: {}", reason(&error)));
         return None;
     }
-    path.to_str().and_then(|path| to_raw_value(path).ok())
+    path.to_str().and_then(|path| to_raw_value(&Plain(path)).ok())
 }
 
 /// `authConfig`
-fn auth<'a>(item: &Item<'a>, problems: &mut Problems) -> Option<BTreeMap<&'a str, &'a str>> {
+fn auth<'a>(item: &Item<'a>, problems: &mut Problems) -> Option<BTreeMap<&'a str, Plain<'a>>> {
     let members = item.members(problems);
     if !matches!(item.node.kind, Kind::Object(_)) {
         return None;
@@ -271,13 +282,13 @@ fn auth<'a>(item: &Item<'a>, problems: &mut Problems) -> Option<BTreeMap<&'a str
             "password" => item.line(problems, 0..=VALUE_CHARS_MAX),
             _ => item.line(problems, 1..=VALUE_CHARS_MAX),
         };
-        auth.extend(value.map(|value| (item.key, value)));
+        auth.extend(value.map(|value| (item.key, Plain(value))));
     }
     Some(auth)
 }
 
 /// `customHeaders`
-fn headers<'a>(item: &Item<'a>, problems: &mut Problems) -> BTreeMap<&'a str, &'a str> {
+fn headers<'a>(item: &Item<'a>, problems: &mut Problems) -> BTreeMap<&'a str, Plain<'a>> {
     let members = item.members(problems);
     if members.len() > HEADERS_MAX {
         item.wrong(problems, &format!("has more than {HEADERS_MAX} headers"));
@@ -288,7 +299,7 @@ fn headers<'a>(item: &Item<'a>, problems: &mut Problems) -> BTreeMap<&'a str, &'
         if !is_token(header.key) {
             header.wrong_key(problems, "is not the name of a header");
         } else if let Some(value) = header.line(problems, 0..=VALUE_CHARS_MAX) {
-            headers.insert(header.key, value);
+            headers.insert(header.key, Plain(value));
         }
     }
     headers

@@ -1,9 +1,10 @@
 //! `${NAME}` and `${file:PATH}` in a string. The values never reach a message.
 
-use std::ffi::OsStr;
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
 
-use super::document::{Page, read_regular, reason};
-use super::environment::Environment;
+use super::document::{read_regular, reason, resolve};
 
 /// Largest file of one value.
 const VALUE_BYTES_MAX: u64 = 64 * 1024;
@@ -12,10 +13,11 @@ const VALUE_BYTES_MAX: u64 = 64 * 1024;
 const TEXT_BYTES_MAX: usize = 1024 * 1024;
 
 /// The string with every `${…}` replaced and `$${` as a plain `${`; `None` if there is nothing to replace.
-pub(super) fn substitute(
+/// Relative paths start at `folder`.
+pub fn substitute(
     text: &str,
-    page: &Page,
-    environment: &Environment,
+    folder: &Path,
+    variables: &BTreeMap<OsString, OsString>,
 ) -> Result<Option<String>, String> {
     let mut whole = String::new();
     let mut rest = text;
@@ -32,7 +34,7 @@ pub(super) fn substitute(
             return Err("has a \"${\" without \"}\"; a plain one is written \"$${\"".into());
         };
         whole.push_str(before);
-        whole.push_str(&value(name, page, environment)?);
+        whole.push_str(&value(name, folder, variables)?);
         rest = tail;
         if whole.len() > TEXT_BYTES_MAX {
             return Err(format!("is longer than {TEXT_BYTES_MAX} bytes once its variables are filled in"));
@@ -49,27 +51,27 @@ pub(super) fn is_reference(text: &str) -> bool {
 }
 
 /// What `${name}` stands for.
-fn value(name: &str, page: &Page, environment: &Environment) -> Result<String, String> {
+fn value(name: &str, folder: &Path, variables: &BTreeMap<OsString, OsString>) -> Result<String, String> {
     if let Some(path) = name.strip_prefix("file:") {
-        return file(path, page);
+        return file(path, folder);
     }
     let mut letters = name.bytes();
     let starts_well = letters.next().is_some_and(|byte| byte.is_ascii_alphabetic() || byte == b'_');
     if !starts_well || !letters.all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
         return Err("has a \"${\" that is followed by neither NAME} nor file:PATH}".into());
     }
-    let Some(value) = environment.variables.get(OsStr::new(name)) else {
+    let Some(value) = variables.get(OsStr::new(name)) else {
         return Err(format!("the environment variable {name} is not set"));
     };
     value.to_str().map(str::to_owned).ok_or_else(|| format!("the environment variable {name} is not UTF-8"))
 }
 
 /// What is in a file, without its last line end.
-fn file(path: &str, page: &Page) -> Result<String, String> {
+fn file(path: &str, folder: &Path) -> Result<String, String> {
     if path.is_empty() {
         return Err("has a \"${file:}\" without a path".into());
     }
-    let bytes = read_regular(&page.resolve(path), VALUE_BYTES_MAX)
+    let bytes = read_regular(&resolve(folder, path), VALUE_BYTES_MAX)
         .map_err(|error| format!("cannot read the file \"{path}\": {}", reason(&error)))?;
     let mut text = String::from_utf8(bytes).map_err(|_| format!("the file \"{path}\" is not UTF-8"))?;
     if text.ends_with('\n') {
@@ -88,11 +90,10 @@ mod tests {
     #[test]
     fn variables_are_filled_in_and_escapes_are_kept() {
         let folder = std::env::temp_dir();
-        let page = Page { path: folder.join("a.json"), folder, text: String::new() };
         let variables =
             [("A", "1"), ("B_2", "${A}"), ("EMPTY", "")].map(|(name, value)| (name.into(), value.into()));
-        let environment = Environment { variables: variables.into(), ..Environment::default() };
-        let filled = |text| substitute(text, &page, &environment);
+        let variables = variables.into();
+        let filled = |text| substitute(text, &folder, &variables);
         for (text, whole) in [
             ("${A}", "1"),
             ("a${A}b${A}c", "a1b1c"),

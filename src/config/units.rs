@@ -55,7 +55,7 @@ pub(crate) fn duration_text(millis: u64) -> String {
 }
 
 /// A duration with units, the largest first: `30s`, `1m30s`, `500ms`.
-pub(crate) fn duration(text: &str) -> Option<Duration> {
+pub fn duration(text: &str) -> Option<Duration> {
     let mut units = DURATION_UNITS.iter();
     let (mut rest, mut millis) = (text, 0_u64);
     while !rest.is_empty() {

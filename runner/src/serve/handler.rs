@@ -67,8 +67,10 @@ impl Handler {
             return Err(ErrorData::invalid_params(format!("unknown tool: {}", request.name), None));
         };
         let arguments = request.arguments.unwrap_or_default();
+        // What the request said of itself, where it came over HTTP.
+        let client = context.extensions.get::<http::request::Parts>().map(|parts| &parts.headers);
         let answer = tokio::select! {
-            answer = self.0.upstream.call(&self.0.catalogue, index, arguments) => answer,
+            answer = self.0.upstream.call(&self.0.catalogue, index, arguments, client) => answer,
             () = context.ct.cancelled() => return Err(ErrorData::internal_error("cancelled", None)),
         };
         Ok(result(answer, context.protocol_version().as_ref()))

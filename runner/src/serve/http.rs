@@ -1,168 +1,295 @@
-//! Streamable HTTP, both eras on one endpoint. Which requests make sense is the library's to say;
-//! which path, how many connections and when to stop is said here.
+//! HTTP in: the connections of a listener, and which transport or page a request is for. What messages mean is
+//! the library's to say.
 
 use std::convert::Infallible;
-use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode, header};
-use http_body_util::combinators::BoxBody;
-use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
+use rmcp::transport::streamable_http_server::session::local::{LocalSessionManager, SessionConfig};
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
-use tokio::sync::Semaphore;
 
-use super::{Answers, STOP_TIMEOUT, Stop};
-
-/// Connections at a time; more wait in the backlog.
-const CONNECTIONS_MAX: u32 = 512;
-
-/// Connections the kernel keeps for us meanwhile.
-const BACKLOG: u32 = 1024;
+use super::body::{Body, Held, REQUEST_BYTES_MAX, Timed, plain, whole};
+use super::crowd::{Crowd, Place};
+use super::gate::Gate;
+use super::listener::{Listener, Stream};
+use super::metrics::{self, Traffic, count};
+use super::sse::Sse;
+use super::stall::Stall;
+use super::tls::Tls;
+use super::{Answers, STOP_TIMEOUT, Stop, websocket};
+use crate::config::{Clients, Transport};
+use crate::vitals::Vitals;
 
 /// How long a connection may take to say what it wants, and may be idle.
 const REQUEST_HEAD_TIMEOUT: Duration = Duration::from_secs(75);
 
+/// The largest head of a request, and what is read ahead of a body.
+const REQUEST_HEAD_BYTES_MAX: usize = 64 << 10;
+
+/// How long a session of streamable HTTP may be silent. Two minutes read like a crash to clients.
+const SESSION_IDLE_MAX: Duration = Duration::from_mins(30);
+
 /// Rest after the system refused a connection (out of descriptors): trying at once would be a busy loop.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// The library's service.
-type Service<A> = StreamableHttpService<A, LocalSessionManager>;
-
-/// A whole body.
-type Body = BoxBody<Bytes, Infallible>;
-
-/// A socket that listens, so that clients may come, and the address it got.
-#[derive(Debug)]
-pub(crate) struct Bound {
-    /// The socket.
-    listener: TcpListener,
-    /// Its address, the port never 0.
-    pub(crate) address: SocketAddr,
+/// A listener that is ready for HTTP.
+pub(crate) struct Door {
+    /// Where clients knock.
+    listener: Listener,
+    /// Makes their connections private.
+    tls: Option<Tls>,
+    /// Who they may be.
+    gate: Gate,
+    /// How they talk.
+    transport: Transport,
+    /// At which path.
+    endpoint: Box<str>,
+    /// Whether they may have sessions.
+    sessions: bool,
 }
 
-impl Bound {
-    /// Takes the address, or says that it cannot be had.
-    pub(crate) fn new(host: IpAddr, port: u16) -> io::Result<Self> {
-        let socket = if host.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-        // A restart must not wait for the last connections of the life before.
-        socket.set_reuseaddr(true)?;
-        socket.bind(SocketAddr::new(host, port))?;
-        let listener = socket.listen(BACKLOG)?;
-        let address = listener.local_addr()?;
-        Ok(Self { listener, address })
+impl Door {
+    /// Reads what TLS needs.
+    pub(crate) fn new(
+        listener: Listener,
+        transport: Transport,
+        endpoint: &str,
+        clients: &Clients,
+    ) -> Result<Self, String> {
+        let tls = clients.tls.as_ref().map(Tls::new).transpose()?;
+        let gate = Gate::new(listener.address(), clients);
+        Ok(Self { listener, tls, gate, transport, endpoint: endpoint.into(), sessions: clients.sessions })
+    }
+
+    /// The URL of the endpoint.
+    pub(crate) fn url(&self) -> String {
+        let scheme = if self.transport == Transport::Websocket { "ws" } else { "http" };
+        let s = if self.tls.is_some() { "s" } else { "" };
+        format!("{scheme}{s}://{}{}", self.listener.address(), self.endpoint)
+    }
+
+    /// The TCP port, where there is one.
+    pub(crate) fn port(&self) -> Option<u16> {
+        self.listener.address().port()
     }
 
     /// Serves until a stop is wanted and what was in flight then is finished, or has taken too long.
-    pub(crate) async fn serve(self, handler: impl Answers, endpoint: &str, mut stop: Stop) {
-        let server = Arc::new(Server { mcp: service(handler, self.address), endpoint: endpoint.into() });
-        let places = Arc::new(Semaphore::new(CONNECTIONS_MAX.try_into().unwrap_or(Semaphore::MAX_PERMITS)));
+    pub(crate) async fn serve(self, answers: impl Answers, vitals: Arc<Vitals>, mut stop: Stop) {
+        let speech = Speech::new(answers.clone(), self.transport, &self.endpoint, self.sessions);
+        let (traffic, crowd) = (Arc::default(), Arc::new(Crowd::new()));
+        let (endpoint, gate, tls) = (self.endpoint, self.gate, self.tls);
+        let server =
+            Server { speech, endpoint, gate, vitals, traffic, crowd: Arc::clone(&crowd), stop: stop.clone() };
+        let server = Arc::new(server);
         loop {
             let accepted = tokio::select! {
                 () = stop.requested() => break,
-                accepted = self.accept(&places) => accepted,
+                accepted = accept(&self.listener, &crowd) => accepted,
             };
             let Some((stream, place)) = accepted else {
                 continue;
             };
-            let (server, stop) = (Arc::clone(&server), stop.clone());
+            count(&server.traffic.connections);
+            let (server, tls) = (Arc::clone(&server), tls.clone());
             tokio::spawn(async move {
-                server.attend(stream, stop).await;
-                drop(place);
+                let stream = match tls {
+                    None => stream,
+                    Some(tls) => match tls.accept(stream).await {
+                        Ok(stream) => stream,
+                        // How a client fails to shake hands is its own affair.
+                        Err(_) => return,
+                    },
+                };
+                server.attend(stream, place).await;
             });
         }
         drop(self.listener);
-        // All places free means that nobody is attended to any more.
-        drop(tokio::time::timeout(STOP_TIMEOUT, places.acquire_many(CONNECTIONS_MAX)).await);
-    }
-
-    /// The next connection and its place; none when the system has no room for it.
-    async fn accept(
-        &self,
-        places: &Arc<Semaphore>,
-    ) -> Option<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
-        let place = Arc::clone(places).acquire_owned().await.ok()?;
-        if let Ok((stream, _)) = self.listener.accept().await {
-            return Some((stream, place));
-        }
-        tokio::time::sleep(ACCEPT_PAUSE).await;
-        None
+        answers.stopping();
+        crowd.empty(STOP_TIMEOUT).await;
     }
 }
 
-/// What all connections share.
-struct Server<A> {
-    /// The endpoint's service.
-    mcp: Service<A>,
-    /// Its path.
-    endpoint: Box<str>,
+/// The next connection and its place; none when the system has no room for it.
+async fn accept(listener: &Listener, crowd: &Crowd) -> Option<(Box<dyn Stream>, Place)> {
+    let place = crowd.place().await?;
+    if let Ok(stream) = listener.accept().await {
+        return Some((stream, place));
+    }
+    tokio::time::sleep(ACCEPT_PAUSE).await;
+    None
 }
 
-impl<A: Answers> Server<A> {
-    /// One connection, from its first request to its last.
-    async fn attend(&self, stream: TcpStream, mut stop: Stop) {
-        // Small answers must not wait for an acknowledgement of the one before.
-        drop(stream.set_nodelay(true));
-        let service = service_fn(|request| async { Ok::<_, Infallible>(self.answer(request).await) });
-        let connection = http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(REQUEST_HEAD_TIMEOUT)
-            .serve_connection(TokioIo::new(stream), service);
-        let mut connection = std::pin::pin!(connection);
-        tokio::select! {
-            // How a client leaves is its own affair.
-            _ = connection.as_mut() => return,
-            () = stop.requested() => connection.as_mut().graceful_shutdown(),
-        }
-        drop(connection.await);
-    }
+/// How messages come and go.
+enum Speech<A: Answers> {
+    /// Streamable HTTP.
+    Streamable(A, StreamableHttpService<A, LocalSessionManager>),
+    /// HTTP+SSE.
+    Sse(Sse<A>),
+    /// WebSocket.
+    Websocket(A),
+}
 
-    /// One request.
-    async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
-        let path = request.uri().path();
-        if path == &*self.endpoint {
-            self.mcp.handle(request).await
-        } else if path == "/healthz" && matches!(*request.method(), Method::GET | Method::HEAD) {
-            json(StatusCode::OK, r#"{"status":"ok"}"#)
-        } else {
-            json(StatusCode::NOT_FOUND, r#"{"error":"not found"}"#)
+impl<A: Answers> Speech<A> {
+    /// Nobody has come yet.
+    fn new(answers: A, transport: Transport, endpoint: &str, sessions: bool) -> Self {
+        match transport {
+            Transport::Sse => Self::Sse(Sse::new(answers, endpoint)),
+            Transport::Websocket => Self::Websocket(answers),
+            Transport::Streamable | Transport::Stdio => {
+                let service = streamable(answers.clone(), sessions);
+                Self::Streamable(answers, service)
+            }
         }
     }
 }
 
 /// The library's service: plain JSON where one message is all there is to say, and no sessions unless what
-/// answers wants them, so any request may come over any connection and nothing is kept between two of them.
-fn service<A: Answers>(handler: A, address: SocketAddr) -> Service<A> {
-    let own = ["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned(), address.ip().to_string()];
-    let port = address.port();
-    // A page that this very server's address names is not foreign; every other origin is.
-    let origins = ["localhost", "127.0.0.1", "[::1]"].map(|host| format!("http://{host}:{port}"));
+/// answers or the operator wants them, so any request may come over any connection and nothing is kept
+/// between two of them.
+fn streamable<A: Answers>(answers: A, sessions: bool) -> StreamableHttpService<A, LocalSessionManager> {
     let config = StreamableHttpServerConfig::default()
-        .with_legacy_session_mode(handler.keeps_sessions())
+        .with_legacy_session_mode(sessions || answers.keeps_sessions())
         .with_json_response(true)
-        .with_allowed_hosts(own)
-        .with_allowed_origins(origins)
-        .enforce_origin_validation();
-    StreamableHttpService::new(
-        move || Ok(handler.converse()),
-        Arc::new(LocalSessionManager::default()),
-        config,
-    )
+        .with_max_request_body_bytes(REQUEST_BYTES_MAX)
+        // The gate has seen to both.
+        .disable_allowed_hosts()
+        .disable_allowed_origins();
+    let mut keeper = LocalSessionManager::default();
+    keeper.session_config = SessionConfig::default();
+    keeper.session_config.keep_alive = Some(SESSION_IDLE_MAX);
+    StreamableHttpService::new(move || Ok(answers.converse()), Arc::new(keeper), config)
 }
 
-/// A small answer of our own.
-fn json(status: StatusCode, body: &'static str) -> Response<Body> {
-    let mut response = Response::new(Full::new(Bytes::from_static(body.as_bytes())).boxed());
-    *response.status_mut() = status;
-    let kind = header::HeaderValue::from_static("application/json");
-    response.headers_mut().insert(header::CONTENT_TYPE, kind);
-    response
+/// What all connections share.
+struct Server<A: Answers> {
+    /// How messages come and go.
+    speech: Speech<A>,
+    /// At which path.
+    endpoint: Box<str>,
+    /// Who may ask.
+    gate: Gate,
+    /// The server's own figures.
+    vitals: Arc<Vitals>,
+    /// Those of its traffic.
+    traffic: Arc<Traffic>,
+    /// The other connections.
+    crowd: Arc<Crowd>,
+    /// The wish to stop.
+    stop: Stop,
+}
+
+impl<A: Answers> Server<A> {
+    /// One connection, from its first request to its last.
+    async fn attend(&self, stream: Box<dyn Stream>, place: Place) {
+        let busy = Arc::new(AtomicUsize::new(0));
+        let service = service_fn(|request| {
+            let turn = Turn::new(&busy);
+            let place = &place;
+            async move { Ok::<_, Infallible>(self.answer(request, place, turn).await) }
+        });
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(REQUEST_HEAD_TIMEOUT)
+            .max_buf_size(REQUEST_HEAD_BYTES_MAX)
+            .serve_connection(TokioIo::new(Stall::new(stream)), service)
+            .with_upgrades();
+        let mut connection = std::pin::pin!(connection);
+        let (mut line, mut wish) = (self.crowd.line(), self.stop.clone());
+        let mut stop = std::pin::pin!(wish.requested());
+        let mut stopping = false;
+        poll_fn(|cx| {
+            if !stopping && stop.as_mut().poll(cx).is_ready() {
+                stopping = true;
+                connection.as_mut().graceful_shutdown();
+            }
+            // How a client leaves is its own affair.
+            if connection.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(());
+            }
+            line.poll_asked(busy.load(Ordering::Relaxed) == 0, cx)
+        })
+        .await;
+    }
+
+    /// One request.
+    async fn answer(&self, request: Request<Incoming>, place: &Place, turn: Turn) -> Response<Held<Turn>> {
+        count(&self.traffic.requests);
+        let origin = request.headers().get(header::ORIGIN).cloned();
+        let end = self.listens(&request).then(|| {
+            let mut stop = self.stop.clone();
+            let end: Pin<Box<dyn Future<Output = ()> + Send>> =
+                Box::pin(async move { stop.requested().await });
+            end
+        });
+        let mut response = self.route(request, place).await;
+        self.gate.share(origin.as_ref(), &mut response);
+        response.map(|body| Held::new(body, turn, end))
+    }
+
+    /// Whether the answer to a request is a stream that only its client or a stop ends.
+    fn listens(&self, request: &Request<Incoming>) -> bool {
+        let method = request.headers().get("mcp-method");
+        matches!(self.speech, Speech::Streamable(..))
+            && (request.method() == Method::GET || method.is_some_and(|name| name == "subscriptions/listen"))
+    }
+
+    /// The page or the transport that a request is for.
+    async fn route(&self, request: Request<Incoming>, place: &Place) -> Response<Body> {
+        let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
+        // Whoever probes knows neither our name nor a token.
+        if request.uri().path() == "/healthz" && is_read {
+            return whole(StatusCode::OK, "application/json", Bytes::from_static(br#"{"status":"ok"}"#));
+        }
+        if let Some(refusal) = self.gate.refusal(&request) {
+            if !refusal.status().is_success() {
+                count(&self.traffic.refusals);
+            }
+            return refusal;
+        }
+        if request.uri().path() == "/metrics" && is_read {
+            return metrics::answer(&self.vitals, &self.traffic, self.crowd.size());
+        }
+        let is_endpoint = request.uri().path() == &*self.endpoint;
+        let answered = match &self.speech {
+            Speech::Streamable(answers, library) if is_endpoint => {
+                Some(match answers.answer(request.map(Timed::new)).await {
+                    Ok(response) => response,
+                    Err(request) => library.handle(request).await,
+                })
+            }
+            Speech::Websocket(answers) if is_endpoint => {
+                Some(websocket::open(answers, request, Arc::clone(place), &self.traffic, &self.stop))
+            }
+            Speech::Sse(sse) => sse.answer(request, &self.traffic, &self.stop).await,
+            Speech::Streamable(..) | Speech::Websocket(_) => None,
+        };
+        answered.unwrap_or_else(|| plain(StatusCode::NOT_FOUND, "there is nothing here\n"))
+    }
+}
+
+/// A request that is being answered, from its head to the end of its answer.
+struct Turn(Arc<AtomicUsize>);
+
+impl Turn {
+    /// One more.
+    fn new(busy: &Arc<AtomicUsize>) -> Self {
+        busy.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(busy))
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }

@@ -1,16 +1,27 @@
 //! Transports: how clients reach the tools. Nothing here knows a document or an upstream's credentials.
 
 mod answers;
+mod body;
+mod crowd;
+mod gate;
 mod handler;
 mod http;
+mod listener;
+mod metrics;
+mod sse;
+mod stall;
 mod stdio;
 mod stop;
+mod talk;
+mod tls;
+mod websocket;
 
 use std::time::Duration;
 
 pub(crate) use answers::Answers;
 pub(crate) use handler::Handler;
-pub(crate) use http::Bound;
+pub(crate) use http::Door;
+pub(crate) use listener::Listener;
 pub(crate) use stdio::serve as serve_stdio;
 pub(crate) use stop::Stop;
 

@@ -8,7 +8,7 @@ use serde_json::value::to_raw_value;
 
 use super::name::Names;
 use super::route::{Mock, Route};
-use super::{Annotations, Catalogue, Skipped, Tool, input};
+use super::{Annotations, Catalogue, Skipped, Tool, input, security};
 use crate::config::{AuthConfig, KeyPlace};
 use crate::openapi::{
     Base, Builder, DocumentError, Examples, Operation, Place, Resolver, bounded, document_server, is_url,
@@ -46,10 +46,10 @@ pub(crate) struct CompileOptions {
 
 impl CompileOptions {
     /// From the configuration's own values.
-    pub(crate) fn new(
+    pub(crate) fn new<'a>(
         source: &Value,
         base_url: Option<&str>,
-        auth: Option<&AuthConfig>,
+        auth: impl IntoIterator<Item = &'a AuthConfig>,
         custom_headers: &BTreeMap<String, String>,
     ) -> Result<Self, DocumentError> {
         let target = match base_url {
@@ -62,12 +62,14 @@ impl CompileOptions {
         };
         let mut supplied: Vec<_> =
             custom_headers.keys().map(|name| (Place::Header, name.to_ascii_lowercase())).collect();
-        if let Some(AuthConfig::ApiKey { place, name, .. }) = auth {
-            supplied.push(match place {
-                KeyPlace::Header => (Place::Header, name.to_ascii_lowercase()),
-                KeyPlace::Query => (Place::Query, name.clone()),
-                KeyPlace::Cookie => (Place::Cookie, name.clone()),
-            });
+        for auth in auth {
+            if let AuthConfig::ApiKey { place, name, .. } = auth {
+                supplied.push(match place {
+                    KeyPlace::Header => (Place::Header, name.to_ascii_lowercase()),
+                    KeyPlace::Query => (Place::Query, name.clone()),
+                    KeyPlace::Cookie => (Place::Cookie, name.clone()),
+                });
+            }
         }
         let document_url = source.as_str().filter(|source| is_url(source)).map(str::to_owned);
         Ok(Self { target, document_url, supplied })
@@ -150,6 +152,8 @@ impl<'a> Compiler<'a> {
             Err(error) => return Ok(Err(format!("its schema is no JSON: {error}"))),
         };
         let mock = (options.target == Target::Mock).then(|| self.mock(operation));
+        let before = self.catalogue.routes.last().map(|route| &route.security);
+        let security = security::read(self.document, operation.value, before);
         self.catalogue.routes.push(Route {
             method: operation.method.clone(),
             base,
@@ -157,6 +161,7 @@ impl<'a> Compiler<'a> {
             query: input.query.into(),
             parameters: input.parameters.into(),
             body: input.body,
+            security,
             mock,
         });
         let words =

@@ -5,6 +5,7 @@ mod encode;
 mod input;
 mod name;
 mod route;
+mod security;
 mod validate;
 
 use std::fmt;
@@ -19,6 +20,7 @@ pub(crate) use compile::CompileOptions;
 pub(crate) use encode::encoded;
 use route::Route;
 pub(crate) use route::{Mock, Prepared};
+pub(crate) use security::Security;
 
 #[cfg(test)]
 mod tests;

@@ -7,7 +7,7 @@ use http::uri::PathAndQuery;
 use serde_json::Value;
 
 use super::encode::{self, Keeps, Style};
-use super::{Arguments, Catalogue, validate};
+use super::{Arguments, Catalogue, Security, validate};
 use crate::openapi::{Base, Place};
 
 /// How to call one operation.
@@ -25,6 +25,8 @@ pub(super) struct Route {
     pub(super) parameters: Box<[Parameter]>,
     /// Its body.
     pub(super) body: Body,
+    /// Who may call it.
+    pub(super) security: Security,
     /// The answer to give instead of a call.
     pub(super) mock: Option<Mock>,
 }
@@ -102,6 +104,8 @@ pub(crate) struct Prepared<'a> {
     pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
     /// `Content-Type` and body.
     pub(crate) body: Option<(&'a str, Vec<u8>)>,
+    /// Who may call it.
+    pub(crate) security: &'a Security,
     /// The answer to give instead.
     pub(crate) mock: Option<&'a Mock>,
 }
@@ -134,6 +138,7 @@ impl Catalogue {
             target: route.target(&arguments).map_err(cannot)?,
             headers: route.headers(&arguments).map_err(cannot)?,
             body: route.body(arguments),
+            security: &route.security,
             mock: route.mock.as_ref(),
         })
     }

@@ -2,27 +2,28 @@
 //! base; nothing here knows a schema.
 
 mod answer;
+mod call;
 mod credentials;
+mod oauth;
+mod pace;
+mod redirect;
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io::Write;
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::uri::PathAndQuery;
-use http::{Method, Request, Uri};
-use http_body_util::Full;
+use http::{Method, Uri};
 
-use crate::client::{Client, Limits, USER_AGENT};
-use crate::config::AuthConfig;
+use crate::client::{Client, Guard, Options, USER_AGENT};
+use crate::config::{Auth, Redirects, UpstreamConfig};
 use crate::openapi::Base;
 use crate::tools::{Answer, Arguments, Catalogue, Prepared};
+use call::Call;
 use credentials::Credentials;
-
-/// What one call may cost.
-const LIMITS: Limits = Limits { time_max: Duration::from_secs(30), body_bytes_max: 8 << 20 };
+use pace::Pace;
 
 /// Why the configuration of the upstream cannot be used. Never says a value: it may be a secret.
 #[derive(Debug, PartialEq, Eq)]
@@ -39,31 +40,85 @@ impl std::error::Error for UpstreamError {}
 /// The way to the API behind the tools.
 #[derive(Debug)]
 pub(crate) struct Upstream {
-    /// The pools.
+    /// Where the operator or the document sends calls.
     client: Client,
+    /// Where an upstream sends them on to: nobody there is told who we are.
+    stranger: Client,
+    /// Where tokens come from.
+    tokens: Client,
     /// What the configuration adds to every request.
     credentials: Credentials,
+    /// Headers of a client's request that go on.
+    forwarded: Vec<HeaderName>,
+    /// How many calls there may be.
+    pace: Pace,
+    /// How long a call may take, with all that is tried.
+    timeout: Duration,
+    /// How often a call is tried again.
+    retries: u32,
+    /// Where a call may be sent on to.
+    redirects: Redirects,
     /// Whether each request's headers are logged.
     logs_headers: bool,
 }
 
+/// What the configuration says of the upstream.
+#[derive(Debug, Default)]
+pub(crate) struct Settings {
+    /// Credentials.
+    pub(crate) auth: Auth,
+    /// Headers for every request.
+    pub(crate) custom_headers: BTreeMap<String, String>,
+    /// Headers of a client's request that go on.
+    pub(crate) forward_headers: Vec<HeaderName>,
+    /// How it is reached.
+    pub(crate) reach: UpstreamConfig,
+    /// Whether the operator chose where calls go, rather than the document.
+    pub(crate) is_chosen: bool,
+    /// Whether each request's headers are logged.
+    pub(crate) logs_headers: bool,
+}
+
 impl Upstream {
-    /// Checks what the configuration adds to requests. Opens nothing.
-    pub(crate) fn new(
-        auth: Option<&AuthConfig>,
-        custom_headers: &BTreeMap<String, String>,
-        logs_headers: bool,
-    ) -> Result<Self, UpstreamError> {
-        let credentials = Credentials::new(auth, custom_headers).map_err(UpstreamError)?;
-        Ok(Self { client: Client::default(), credentials, logs_headers })
+    /// Checks what the configuration says. Opens nothing but the files it names.
+    pub(crate) fn new(settings: Settings) -> Result<Self, UpstreamError> {
+        let Settings { auth, custom_headers, forward_headers, reach, is_chosen, logs_headers } = settings;
+        let credentials = Credentials::new(auth, &custom_headers).map_err(UpstreamError)?;
+        let needs_files = reach.ca.is_some() || reach.identity.is_some();
+        let (ca, connect_timeout) = (reach.ca.clone(), reach.connect_timeout);
+        let beside = |guard| {
+            let (ca, proxy) = (ca.clone(), reach.proxy.clone());
+            Client::new(Options { ca, proxy, connect_timeout, guard, ..Options::default() })
+        };
+        let (stranger, tokens) = (beside(Guard::Public), beside(Guard::Open));
+        let guard = if is_chosen { Guard::Open } else { Guard::Document };
+        let UpstreamConfig { ca, identity, proxy, socket, .. } = reach;
+        let client = Client::new(Options { ca, identity, proxy, socket, connect_timeout, guard });
+        if needs_files {
+            client.check().map_err(UpstreamError)?;
+        }
+        Ok(Self {
+            client,
+            stranger,
+            tokens,
+            credentials,
+            forwarded: forward_headers,
+            pace: Pace::new(reach.concurrency, reach.rate),
+            timeout: reach.timeout,
+            retries: reach.retries,
+            redirects: reach.redirects,
+            logs_headers,
+        })
     }
 
-    /// Calls a tool. Whatever goes wrong is an answer that a model can act on.
+    /// Calls a tool. Whatever goes wrong is an answer that a model can act on. `client` is what the client's own
+    /// request said of itself, where it said something.
     pub(crate) async fn call(
         &self,
         catalogue: &Catalogue,
         tool_index: usize,
         arguments: Arguments,
+        client: Option<&HeaderMap>,
     ) -> Answer {
         let prepared = match catalogue.prepare(tool_index, arguments) {
             Ok(prepared) => prepared,
@@ -76,28 +131,28 @@ impl Upstream {
             return Answer::error("this tool has no server to call");
         };
         let asked = format!("{} {base}{}", prepared.method, prepared.path());
-        let request = match self.request(base, prepared) {
-            Ok(request) => request,
-            Err(reason) => return Answer::error(format!("cannot call {asked}: {reason}")),
+        let cannot =
+            |reason: String| Answer::error(self.credentials.redact(format!("cannot call {asked}: {reason}")));
+        let call = match self.assemble(base, prepared, client) {
+            Ok(call) => call,
+            Err(reason) => return cannot(reason),
         };
-        if self.logs_headers {
-            log_headers(&asked, request.headers());
-        }
-        match self.client.send(request, LIMITS).await {
+        match self.make(&asked, call).await {
             Ok(reply) => answer::real(&asked, &reply, &self.credentials),
-            Err(reason) => Answer::error(format!("cannot call {asked}: {reason}")),
+            Err(reason) => cannot(reason),
         }
     }
 
-    /// Puts a request together. The base is pinned: a URL that came out elsewhere is never sent.
-    fn request(&self, base: &Base, prepared: Prepared<'_>) -> Result<Request<Full<Bytes>>, String> {
-        let mut target = format!("{}{}", base.prefix, prepared.target);
-        if let Some(pair) = self.credentials.query() {
-            target.push(if target.contains('?') { '&' } else { '?' });
-            target.push_str(pair);
-        }
-        let target: PathAndQuery =
-            target.parse().map_err(|_| "the arguments make no valid URL".to_owned())?;
+    /// Puts a call together. The base is pinned: a URL that came out elsewhere is never called.
+    fn assemble(
+        &self,
+        base: &Base,
+        prepared: Prepared<'_>,
+        client: Option<&HeaderMap>,
+    ) -> Result<Call, String> {
+        let target: PathAndQuery = format!("{}{}", base.prefix, prepared.target)
+            .parse()
+            .map_err(|_| "the arguments make no valid URL".to_owned())?;
         let uri: Uri = base.uri(target).map_err(|_| "the arguments make no valid URL".to_owned())?;
         if uri.scheme() != Some(&base.scheme) || uri.authority() != Some(&base.authority) {
             return Err("the arguments lead to another server".to_owned());
@@ -116,16 +171,19 @@ impl Upstream {
             }
         };
         // After the arguments: what the configuration says cannot be argued with.
-        self.credentials.apply(&mut headers);
+        self.credentials.set_headers(&mut headers);
         // Some servers answer 411 to a POST that says no length, and hyper says none for an empty body.
         if body.is_empty() && matches!(*prepared.method, Method::POST | Method::PUT | Method::PATCH) {
             headers.insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
         }
-        let mut request = Request::new(Full::from(body));
-        *request.method_mut() = prepared.method.clone();
-        *request.uri_mut() = uri;
-        *request.headers_mut() = headers;
-        Ok(request)
+        let mut forwarded = HeaderMap::new();
+        if let Some(client) = client {
+            for name in &self.forwarded {
+                forwarded.extend(client.get_all(name).iter().map(|value| (name.clone(), value.clone())));
+            }
+        }
+        let (method, security) = (prepared.method.clone(), prepared.security.clone());
+        Ok(Call { method, uri, headers, forwarded, body: body.into(), security })
     }
 }
 

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 use super::*;
-use crate::config::KeyPlace;
+use crate::config::{AuthConfig, KeyPlace};
 use crate::tools::CompileOptions;
 
 /// One request as it arrived.
@@ -79,7 +79,7 @@ async fn reply(
         "moved" => {
             response.status(302).header("location", "http://127.0.0.1:1/elsewhere").body(Full::default())
         }
-        "huge" => response.body(Full::from(vec![b'1'; LIMITS.body_bytes_max + 1])),
+        "huge" => response.body(Full::from(vec![b'1'; call::REPLY_BYTES_MAX + 1])),
         _ => response.body(Full::from(r#"{"ok":true}"#)),
     };
     Ok(response.unwrap())
@@ -99,12 +99,17 @@ async fn call(
     let (catalogue, skipped) = Catalogue::compile(document, &options).unwrap();
     assert_eq!(skipped, []);
     let Value::Object(arguments) = arguments else { panic!("arguments are an object") };
-    upstream.call(&catalogue, 0, arguments).await
+    upstream.call(&catalogue, 0, arguments, None).await
 }
 
 /// An upstream without credentials.
 fn anonymous() -> Upstream {
-    Upstream::new(None, &BTreeMap::new(), false).unwrap()
+    Upstream::new(Settings { is_chosen: true, ..Settings::default() }).unwrap()
+}
+
+/// An upstream with these credentials.
+fn with(auth: AuthConfig) -> Upstream {
+    Upstream::new(Settings { auth: Auth::All(auth), is_chosen: true, ..Settings::default() }).unwrap()
 }
 
 #[tokio::test]
@@ -119,7 +124,9 @@ async fn a_call_arrives_as_the_document_describes_it() {
             "required": ["title"], "properties": {"title": {"type": "string"}, "count": {"type": "integer"}}}}}}});
     let custom = BTreeMap::from([("X-Team".to_owned(), "blue".to_owned())]);
     let auth = AuthConfig::Bearer { token: "t0ken-t0ken".into() };
-    let upstream = Upstream::new(Some(&auth), &custom, true).unwrap();
+    let settings =
+        Settings { auth: Auth::All(auth), custom_headers: custom, logs_headers: true, ..Settings::default() };
+    let upstream = Upstream::new(settings).unwrap();
     let arguments =
         json!({"owner": "a/b", "labels": ["x", "y&z"], "X-Trace": "t1", "title": "é", "count": 2});
     let answer = call(&recorder, ("post", "/repos/{owner}/things", operation), &upstream, arguments).await;
@@ -145,11 +152,11 @@ async fn a_call_arrives_as_the_document_describes_it() {
 async fn keys_go_into_the_query_and_the_cookie() {
     let recorder = Recorder::start().await;
     let key = |place| AuthConfig::ApiKey { place, name: "k".into(), value: "s3cret value".into() };
-    let upstream = Upstream::new(Some(&key(KeyPlace::Query)), &BTreeMap::new(), false).unwrap();
+    let upstream = with(key(KeyPlace::Query));
     let operation = json!({"parameters": [{"in": "query", "name": "q"}]});
     call(&recorder, ("get", "/a", operation.clone()), &upstream, json!({"q": "x"})).await;
     call(&recorder, ("get", "/a", operation), &upstream, json!({})).await;
-    let upstream = Upstream::new(Some(&key(KeyPlace::Cookie)), &BTreeMap::new(), false).unwrap();
+    let upstream = with(key(KeyPlace::Cookie));
     call(&recorder, ("get", "/a", json!({})), &upstream, json!({})).await;
     let arrived = recorder.arrived.lock().unwrap();
     let targets: Vec<&str> = arrived.iter().map(|one| one.target.as_str()).collect();
@@ -183,7 +190,7 @@ async fn bad_arguments_never_leave() {
 async fn failures_are_errors_without_secrets() {
     let recorder = Recorder::start().await;
     let auth = AuthConfig::Bearer { token: "t0ken-t0ken".into() };
-    let upstream = Upstream::new(Some(&auth), &BTreeMap::new(), false).unwrap();
+    let upstream = with(auth);
     let answer = call(&recorder, ("get", "/denied", json!({})), &upstream, json!({})).await;
     assert!(answer.is_error);
     assert!(answer.text.contains("HTTP 401") && answer.text.ends_with("bad key Bearer ***"), "{answer:?}");
@@ -220,9 +227,9 @@ async fn mock_answers_say_so_and_call_nobody() {
     let options = CompileOptions::new(&Value::Null, Some("mock"), None, &BTreeMap::new()).unwrap();
     let (catalogue, _) = Catalogue::compile(document, &options).unwrap();
     let Value::Object(arguments) = json!({"id": "x"}) else { panic!("an object") };
-    let answer = anonymous().call(&catalogue, 0, arguments).await;
+    let answer = anonymous().call(&catalogue, 0, arguments, None).await;
     assert_eq!(answer.structured, Some(json!({"id": 7})));
     assert!(answer.text.starts_with("Mock answer to GET /a/x, made from the API's document"), "{answer:?}");
-    let missing = anonymous().call(&catalogue, 0, Arguments::new()).await;
+    let missing = anonymous().call(&catalogue, 0, Arguments::new(), None).await;
     assert!(missing.is_error, "{missing:?}");
 }

@@ -73,13 +73,13 @@ fn a_document_that_is_none() {
 
 #[test]
 fn a_transport_it_lacks() {
-    assert_fails(program().args([&pets_flag(), "--transport=websocket"]), 1, "unsupported transport");
+    assert_fails(program().args([&pets_flag(), "--transport=telepathy"]), 1, "unsupported transport");
 }
 
 #[test]
 fn slips_of_the_pen() {
     assert_fails(program().arg("--openapi-dta=x"), 2, "did you mean --openapi-data");
-    assert_fails(program().args([&pets_flag(), "--host=0.0.0.0"]), 2, "loopback");
+    assert_fails(program().args([&pets_flag(), "--host=0.0.0.0"]), 2, "say who may connect");
     let folder = Folder::new("slips");
     let config = json!({"serverId": "pets", "mcpConfig": {"openApiDta": pets()}}).to_string();
     let config = folder.file("config.json", &config);

@@ -1,0 +1,229 @@
+//! One call from its first try to its last: turns, tokens, redirects, retries, all within its time. What it
+//! asks for and what the reply means is not known here.
+
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use http::header::{self, HeaderMap, HeaderValue};
+use http::uri::PathAndQuery;
+use http::{Method, Request, StatusCode, Uri};
+use http_body_util::Full;
+use tokio::time::Instant;
+
+use super::redirect::{FOLLOWED_MAX, onward};
+use super::{Upstream, log_headers};
+use crate::client::{ClientError, Limits, Reply};
+use crate::tools::Security;
+
+/// The largest reply.
+pub(super) const REPLY_BYTES_MAX: usize = 8 << 20;
+
+/// The first pause before another try; each one after is twice as long.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// What a server may know of a call that goes on to it although it is not the one that was meant.
+const PUBLIC_HEADERS: [header::HeaderName; 3] = [header::ACCEPT, header::USER_AGENT, header::CONTENT_TYPE];
+
+/// A call that waits for credentials and a socket.
+#[derive(Debug)]
+pub(super) struct Call {
+    /// Its method.
+    pub(super) method: Method,
+    /// Where it goes.
+    pub(super) uri: Uri,
+    /// Its headers, without credentials.
+    pub(super) headers: HeaderMap,
+    /// The client's own, which take the place of credentials.
+    pub(super) forwarded: HeaderMap,
+    /// Its body.
+    pub(super) body: Bytes,
+    /// Who may make it.
+    pub(super) security: Security,
+}
+
+/// One try.
+enum Tried {
+    /// A reply, good or bad.
+    Reply(Reply),
+    /// Nothing, and why; whether the upstream cannot have heard of it.
+    Nothing(String, bool),
+}
+
+impl Upstream {
+    /// Makes a call within its time.
+    pub(super) async fn make(&self, asked: &str, call: Call) -> Result<Reply, String> {
+        let until = Instant::now() + self.timeout;
+        let all = async {
+            let _place = self.pace.turn().await;
+            self.tries(asked, call, until).await
+        };
+        let in_time = tokio::time::timeout_at(until, all).await;
+        in_time.unwrap_or_else(|_elapsed| Err(ClientError::Slow(self.timeout).to_string()))
+    }
+
+    /// Tries until there is a reply that another try would not better.
+    async fn tries(&self, asked: &str, call: Call, until: Instant) -> Result<Reply, String> {
+        let mut renewed = false;
+        let mut again = 0;
+        loop {
+            let given = self.credentials.give(&call.security, &self.tokens).await?;
+            let mut target = call.uri.clone();
+            for pair in given.query() {
+                target = with_pair(&target, pair)?;
+            }
+            let mut headers = call.headers.clone();
+            given.set_headers(&mut headers);
+            for name in call.forwarded.keys() {
+                headers.remove(name);
+            }
+            headers.extend(call.forwarded.clone());
+            if self.logs_headers {
+                log_headers(asked, &headers);
+            }
+            let tried = self.follow(call.method.clone(), target, headers, call.body.clone(), until).await;
+            // A token may end before its time; a fresh one is worth one more try.
+            if let (Tried::Reply(reply), Some((source, token)), false) = (&tried, &given.token, renewed)
+                && reply.status == StatusCode::UNAUTHORIZED
+            {
+                source.forget(token).await;
+                renewed = true;
+                continue;
+            }
+            let pause = pause(&call.method, &tried, again).filter(|_| again < self.retries);
+            match pause.filter(|pause| Instant::now() + *pause < until) {
+                Some(pause) => tokio::time::sleep(pause).await,
+                None => return tried.end(),
+            }
+            again += 1;
+        }
+    }
+
+    /// Sends a request, and on to where the upstream wants it, if it may.
+    async fn follow(
+        &self,
+        mut method: Method,
+        mut uri: Uri,
+        mut headers: HeaderMap,
+        mut body: Bytes,
+        until: Instant,
+    ) -> Tried {
+        let mut client = &self.client;
+        let mut followed = 0;
+        loop {
+            let mut request = Request::new(Full::from(body.clone()));
+            *request.method_mut() = method.clone();
+            *request.uri_mut() = uri.clone();
+            *request.headers_mut() = headers.clone();
+            let limits = Limits { time_max: until - Instant::now(), body_bytes_max: REPLY_BYTES_MAX };
+            let reply = match client.send(request, limits).await {
+                Ok(reply) => reply,
+                Err(ClientError::Slow(_)) => return std::future::pending().await,
+                Err(error) => {
+                    return Tried::Nothing(error.to_string(), matches!(error, ClientError::Unreached(_)));
+                }
+            };
+            let next = onward(&method, &uri, reply.status, &reply.headers, self.redirects);
+            let Some(next) = next.filter(|_| followed < FOLLOWED_MAX) else {
+                return Tried::Reply(reply);
+            };
+            if next.is_elsewhere {
+                client = &self.stranger;
+                headers = PUBLIC_HEADERS
+                    .iter()
+                    .filter_map(|name| Some((name.clone(), headers.get(name)?.clone())))
+                    .collect();
+            }
+            if next.is_get {
+                method = Method::GET;
+                body = Bytes::new();
+                headers.remove(header::CONTENT_TYPE);
+                headers.remove(header::CONTENT_LENGTH);
+            }
+            uri = next.uri;
+            followed += 1;
+        }
+    }
+}
+
+impl Tried {
+    /// What the call comes to.
+    fn end(self) -> Result<Reply, String> {
+        match self {
+            Self::Reply(reply) => Ok(reply),
+            Self::Nothing(reason, _) => Err(reason),
+        }
+    }
+}
+
+/// How long to wait before another try; `None` if it would do no good, or do something twice.
+fn pause(method: &Method, tried: &Tried, again: u32) -> Option<Duration> {
+    let is_idempotent = method.is_idempotent();
+    let usual = PAUSE.saturating_mul(2_u32.saturating_pow(again)).mul_f64(0.5 + chance() / 2.0);
+    match tried {
+        Tried::Nothing(_, unheard) => (is_idempotent || *unheard).then_some(usual),
+        Tried::Reply(reply) => {
+            let is_passing = matches!(reply.status.as_u16(), 429 | 502 | 503 | 504);
+            let wanted = reply.headers.get(header::RETRY_AFTER).and_then(retry_after);
+            (is_idempotent && is_passing).then(|| wanted.map_or(usual, |wanted| wanted.max(usual)))
+        }
+    }
+}
+
+/// How long an upstream wants us to wait: seconds, or a date.
+fn retry_after(value: &HeaderValue) -> Option<Duration> {
+    let text = value.to_str().ok()?.trim();
+    if let Ok(seconds) = text.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = httpdate::parse_http_date(text).ok()?;
+    Some(date.duration_since(SystemTime::now()).unwrap_or_default())
+}
+
+/// A number from 0 to 1, so that those who were turned away together do not come back together.
+fn chance() -> f64 {
+    let byte = ring::rand::generate::<[u8; 1]>(&ring::rand::SystemRandom::new());
+    byte.map_or(0.5, |byte| f64::from(byte.expose()[0]) / 255.0)
+}
+
+/// A URL with one more pair in its query.
+fn with_pair(uri: &Uri, pair: &str) -> Result<Uri, String> {
+    let target = uri.path_and_query().map_or("/", PathAndQuery::as_str);
+    let separator = if target.contains('?') { '&' } else { '?' };
+    let mut parts = uri.clone().into_parts();
+    let target = format!("{target}{separator}{pair}").parse();
+    parts.path_and_query = Some(target.map_err(|_| "the arguments make no valid URL".to_owned())?);
+    Uri::from_parts(parts).map_err(|_| "the arguments make no valid URL".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A reply with this status and header.
+    fn reply(status: u16, after: &str) -> Tried {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::RETRY_AFTER, after.parse().unwrap());
+        Tried::Reply(Reply { status: StatusCode::from_u16(status).unwrap(), headers, body: Bytes::new() })
+    }
+
+    #[test]
+    fn only_what_may_be_said_twice_is_said_twice() {
+        let nothing = |unheard| Tried::Nothing(String::new(), unheard);
+        assert!(pause(&Method::GET, &nothing(false), 0).is_some());
+        assert!(pause(&Method::POST, &nothing(false), 0).is_none());
+        assert!(pause(&Method::POST, &nothing(true), 0).is_some());
+        assert!(pause(&Method::DELETE, &reply(503, "1"), 0).is_some());
+        assert!(pause(&Method::POST, &reply(503, "1"), 0).is_none());
+        assert!(pause(&Method::GET, &reply(500, "1"), 0).is_none());
+    }
+
+    #[test]
+    fn the_upstream_says_when() {
+        assert_eq!(pause(&Method::GET, &reply(429, "7"), 0), Some(Duration::from_secs(7)));
+        let soon = httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(30));
+        let pause_until = pause(&Method::GET, &reply(503, &soon), 0).unwrap();
+        assert!(pause_until > Duration::from_secs(25) && pause_until <= Duration::from_secs(30));
+        let usual = pause(&Method::GET, &reply(503, "soon"), 2).unwrap();
+        assert!(usual >= Duration::from_millis(400) && usual <= Duration::from_millis(800), "{usual:?}");
+    }
+}
