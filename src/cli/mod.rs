@@ -30,6 +30,7 @@ mod trail;
 mod units;
 mod verbs;
 mod verbs_of_change;
+mod verbs_of_helpers;
 
 use std::ffi::OsString;
 
@@ -84,6 +85,7 @@ fn dispatch(invocation: &Invocation, out: &mut Output) -> Result<u8, Failure> {
     match invocation.verb.does {
         Does::Run => Ok(run::run(invocation, places()?)),
         Does::Scribe => Ok(run::scribe()),
+        Does::Kin => Ok(run::kin(invocation, out)),
         Does::Plan => check::plan(&places()?, out),
         Does::Status => status::answer(invocation, &places()?, out),
         Does::Start => orders::change(&orders::START, invocation, &places()?, out),

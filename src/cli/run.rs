@@ -1,12 +1,12 @@
-//! `run` and `scribe`: the way from the command line to the two parts of the program that stay. They are
-//! elsewhere.
+//! `run`, `scribe` and `kin`: the way from the command line to the parts of the program that are no clients. They
+//! are elsewhere.
 
 use std::io::{self, IsTerminal};
 
 use super::arguments::Invocation;
 use super::failure::USAGE;
 use super::options::Flag;
-use super::output::say;
+use super::output::{Output, say};
 use super::places::Places;
 use crate::supervisor::{self, RunOptions};
 use crate::sys::child::EXTRA_FD;
@@ -33,4 +33,13 @@ pub(super) fn scribe() -> u8 {
         return USAGE;
     };
     crate::scribe::run(socket)
+}
+
+/// `kin`: the processes are named by their numbers.
+pub(super) fn kin(invocation: &Invocation, out: &mut Output) -> u8 {
+    let pids = invocation.operands.iter().filter_map(|operand| operand.to_str()?.parse().ok());
+    for line in supervisor::marks(pids).lines() {
+        out.line(line);
+    }
+    0
 }

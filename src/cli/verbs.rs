@@ -6,6 +6,7 @@ use serde::Serialize;
 use super::failure::{FAILED, NOT_RUNNING, OK, SECOND, SYSTEM, UNKNOWN};
 use super::options::{Flag, Opt, WAITING, switch, valued};
 use super::verbs_of_change::{ADD, CREATE, DISABLE, ENABLE, REMOVE, SIGNAL};
+use super::verbs_of_helpers::{KIN, PLAN, SCRIBE};
 
 /// What a verb leads to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,6 +15,8 @@ pub(super) enum Does {
     Run,
     /// Is the scribe.
     Scribe,
+    /// Reads the marks of orphans for the supervisor.
+    Kin,
     /// Reads the configuration for the supervisor.
     Plan,
     /// Shows services.
@@ -346,36 +349,10 @@ pub(super) static HELP: Verb = Verb {
     hidden: false,
 };
 
-/// `scribe`.
-static SCRIBE: Verb = Verb {
-    does: Does::Scribe,
-    name: "scribe",
-    arguments: "[ARGUMENT...]",
-    summary: "write to disk for the supervisor, which starts it",
-    text: &[],
-    options: &[],
-    exits: &[],
-    examples: &[],
-    hidden: true,
-};
-
-/// `plan`.
-static PLAN: Verb = Verb {
-    does: Does::Plan,
-    name: "plan",
-    arguments: "",
-    summary: "read the configuration for the supervisor, which starts it",
-    text: &[],
-    options: &[],
-    exits: &[],
-    examples: &[],
-    hidden: true,
-};
-
 /// All of them, in the order people read them.
-static VERBS: [&Verb; 22] = [
+static VERBS: [&Verb; 23] = [
     &RUN, &STATUS, &START, &STOP, &RESTART, &SIGNAL, &LOGS, &EVENTS, &ADD, &CREATE, &REMOVE, &ENABLE,
-    &DISABLE, &CHECK, &RELOAD, &HEALTH, &METRICS, &SHUTDOWN, &VERSION, &HELP, &SCRIBE, &PLAN,
+    &DISABLE, &CHECK, &RELOAD, &HEALTH, &METRICS, &SHUTDOWN, &VERSION, &HELP, &SCRIBE, &PLAN, &KIN,
 ];
 
 /// The verb of this name.

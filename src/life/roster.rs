@@ -167,6 +167,11 @@ impl Roster {
         self.find(|state| state.pid() == Some(pid))
     }
 
+    /// All processes that services have.
+    pub(crate) fn pids(&self) -> impl Iterator<Item = Pid> + '_ {
+        self.services.iter().flatten().filter_map(|service| service.state().pid())
+    }
+
     /// The groups without leader that have to go, and whose they are.
     pub(crate) fn leftovers(&self) -> impl Iterator<Item = (Id, Pid)> + '_ {
         (0_u32..).zip(&self.services).filter_map(|(index, service)| {

@@ -3,7 +3,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Write};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -15,6 +15,9 @@ use crate::sys::scribe_io::{find, find_last};
 
 /// From a failure to the next attempt.
 pub(crate) const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// Most of what [`LogFile::tail`] gives.
+const TAIL_BYTES_MAX: u64 = 2048;
 
 /// Bounds of a log.
 #[derive(Debug, Clone, Copy)]
@@ -55,6 +58,8 @@ pub(crate) struct LogFile {
     dropped: u64,
     /// Lines dropped that the supervisor does not know yet.
     unreported: u64,
+    /// Bytes written since the last [`Self::tail`].
+    fresh: u64,
 }
 
 /// The open file.
@@ -76,7 +81,7 @@ impl LogFile {
     /// A log at `path`; nothing is opened yet.
     pub(crate) fn new(path: PathBuf, limits: Limits, stamps: bool) -> Self {
         let rotated = Rotated::default();
-        Self { path, limits, stamps, rotated, open: None, trouble: None, dropped: 0, unreported: 0 }
+        Self { path, limits, stamps, rotated, open: None, trouble: None, dropped: 0, unreported: 0, fresh: 0 }
     }
 
     /// Where it is.
@@ -106,6 +111,24 @@ impl LogFile {
             Ok(data) if (data.dev(), data.ino()) == open.id => open.size = data.len(),
             Ok(_) | Err(_) => self.open = None,
         }
+    }
+
+    /// The last whole lines that were written since the last time, as far as they are in this file.
+    pub(crate) fn tail(&mut self) -> Vec<u8> {
+        let fresh = std::mem::take(&mut self.fresh);
+        let Some(open) = self.open.as_ref().filter(|open| fresh > 0 && open.regular) else {
+            return Vec::new();
+        };
+        let length = fresh.min(TAIL_BYTES_MAX).min(open.size);
+        let mut bytes = vec![0; usize::try_from(length).unwrap_or(0)];
+        if open.file.read_exact_at(&mut bytes, open.size.saturating_sub(length)).is_err() {
+            return Vec::new();
+        }
+        if length < fresh {
+            let begun = find(b'\n', &bytes).map_or(bytes.len(), |end| end.saturating_add(1));
+            bytes.drain(..begun);
+        }
+        bytes
     }
 
     /// Writes whole lines, or drops and counts them. Never fails, never holds anything.
@@ -171,6 +194,7 @@ impl LogFile {
                 self.rotated.remove_oldest(&self.path);
             }
             let (whole, result) = self.open()?.append(piece);
+            self.fresh = self.fresh.saturating_add(u64::try_from(whole).unwrap_or(u64::MAX));
             *written = written.saturating_add(whole);
             result?;
         }

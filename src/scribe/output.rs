@@ -171,6 +171,11 @@ impl Output {
         more
     }
 
+    /// The end of what was written since the last time.
+    pub(crate) fn tail(&mut self) -> Vec<u8> {
+        self.log.as_mut().map(LogFile::tail).unwrap_or_default()
+    }
+
     /// Reads until the pipe is empty or `bytes_max` are read.
     fn read_some(&mut self, scratch: &mut Scratch, now: Instant, bytes_max: usize) -> More {
         let mut taken = 0_usize;

@@ -216,7 +216,8 @@ impl Scribe {
             }
             Kind::Drain => {
                 let errno = self.drain(frame.ticket, now);
-                self.inbox.answer(Kind::Done, frame.ticket, &errno.to_le_bytes());
+                let tail = self.outputs.get_mut(&frame.ticket).map(Output::tail).unwrap_or_default();
+                self.inbox.answer(Kind::Done, frame.ticket, &[&errno.to_le_bytes(), &*tail].concat());
             }
             Kind::Say => self.own_log.say(path, frame.body, now),
             Kind::Finish => {

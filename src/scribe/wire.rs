@@ -25,7 +25,8 @@ pub(crate) enum Kind {
     Watch = 5,
     /// Write what is left of the output of service `ticket`, then close its descriptor.
     Unwatch = 6,
-    /// Read the output of service `ticket` until there is no more just now, then answer `Done`.
+    /// Read the output of service `ticket` until there is no more just now, then answer `Done`, with the end of
+    /// what was written since the last `Drain` behind the errno.
     Drain = 7,
     /// A line of the supervisor's own log: to the file `path` and to stderr, if that takes it at once.
     Say = 8,

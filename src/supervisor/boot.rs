@@ -202,6 +202,7 @@ fn begin(plan: Plan, options: RunOptions) -> Result<Supervisor, BootError> {
         now,
         born: now.instant,
         exit: None,
+        family: super::kin::Family::default(),
         shortage: None,
         ends_asked: 0,
         degraded: None,

@@ -16,6 +16,8 @@ use super::{CHANNELS, CLIENTS, Supervisor};
 
 /// From a turn's bound on a channel to the next reading of it: a flood gets through at some MB a second.
 const RESUME_AFTER: Duration = Duration::from_millis(10);
+/// So many turns' worth of what a service said before its end is read: more than a socket holds.
+const LAST_TURNS: usize = 16;
 /// What a service says unasked is told to the files this often.
 const QUOTE_AFTER: Duration = Duration::from_secs(1);
 /// So much of a service's words is told.
@@ -33,14 +35,19 @@ impl Supervisor {
 
     /// Reads what a service said before its end: it may say why.
     pub(super) fn read_last_words(&mut self, id: Id) {
-        self.hear_service(id, super::launch::channel_token(id));
+        let token = super::launch::channel_token(id);
+        for _ in 0..LAST_TURNS {
+            if !self.hear_service(id, token) {
+                break;
+            }
+        }
     }
 
-    /// Reads what a service says, within a turn's bound.
-    fn hear_service(&mut self, id: Id, token: Token) {
+    /// Reads what a service says, within a turn's bound; whether there may be more.
+    fn hear_service(&mut self, id: Id, token: Token) -> bool {
         let (mut messages, mut handles, mut unknown, mut garbage) = (Vec::new(), 0_u64, 0_u64, 0_u64);
         let present = self.unit_mut(id).and_then(|unit| unit.present.as_mut());
-        let Some(channel) = present.and_then(|present| present.channel.as_mut()) else { return };
+        let Some(channel) = present.and_then(|present| present.channel.as_mut()) else { return false };
         channel.flush();
         let progress = channel.read(&mut |heard| match heard {
             Heard::Message(message) => messages.push(message),
@@ -64,6 +71,7 @@ impl Supervisor {
         if garbage > 0 {
             self.complain(id, "sent garbage on its channel");
         }
+        progress == Progress::Unfinished
     }
 
     /// The rest of what a source holds is read a little later: a flood costs its sender time, and nobody else.
@@ -168,9 +176,10 @@ impl Supervisor {
                 self.roster.on(id, Event::Prepared { ok: errno == 0 }, now.instant, &mut self.todo);
             }
             Said::Done(Purpose::Tell | Purpose::Finish, _) => {}
-            Said::Drained(id) => {
+            Said::Drained(id, tail) => {
                 if let Some(unit) = self.unit_mut(id) {
                     unit.drained_by = None;
+                    unit.last_lines(&tail, now);
                 }
             }
             Said::Degraded(0, _) => {

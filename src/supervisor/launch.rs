@@ -16,6 +16,7 @@ use crate::config::plan::{LogMode, Program};
 use crate::life::policy::{Blame, Pid};
 use crate::life::roster::Id;
 use crate::sys::child::EXTRA_FD;
+use crate::sys::kin::MARK;
 use crate::sys::pipe;
 use crate::sys::spawn::{Launch, SpawnError};
 use crate::sys::stage::Stage;
@@ -83,9 +84,7 @@ impl Supervisor {
             ],
         };
         let channel = if unit.plan.channel { Some(pipe::channel().map_err(machine)?) } else { None };
-        let mut variables = allowed(&self.environment);
-        variables.extend(unit.plan.identity.variables().map(|(name, value)| (name, value.to_owned())));
-        variables.extend(unit.plan.env.iter().map(|(name, value)| (&**name, value.to_string())));
+        let mut variables = variables(&self.environment, unit);
         if channel.is_some() {
             variables.insert(FD_VARIABLE, EXTRA_FD.to_string());
             variables.insert(NODE_FD_VARIABLE, EXTRA_FD.to_string());
@@ -120,6 +119,7 @@ impl Supervisor {
             was_ready: false,
             endpoint: None,
             said_why: false,
+            stopper: None,
             owes_pid: false,
             quoted_by: None,
             metered_by: None,
@@ -183,6 +183,18 @@ fn why_not(error: &SpawnError, program: &str, folder: &Path) -> String {
     }
 }
 
+/// The variables of every process of a service.
+pub(super) fn variables<'a>(
+    environment: &'a crate::config::Environment,
+    unit: &'a super::Unit,
+) -> BTreeMap<&'a str, String> {
+    let mut variables = allowed(environment);
+    variables.extend(unit.plan.identity.variables().map(|(name, value)| (name, value.to_owned())));
+    variables.extend(unit.plan.env.iter().map(|(name, value)| (&**name, value.to_string())));
+    variables.insert(MARK, unit.uuid.to_string());
+    variables
+}
+
 /// What a service gets of our own environment.
 fn allowed(environment: &crate::config::Environment) -> BTreeMap<&str, String> {
     let own =
@@ -193,7 +205,7 @@ fn allowed(environment: &crate::config::Environment) -> BTreeMap<&str, String> {
 }
 
 /// The paths at which a program may be, in order.
-fn candidates(program: Option<&CString>, path: &str) -> Vec<CString> {
+pub(super) fn candidates(program: Option<&CString>, path: &str) -> Vec<CString> {
     let Some(program) = program else { return Vec::new() };
     if program.as_bytes().contains(&b'/') {
         return vec![program.clone()];
@@ -206,7 +218,7 @@ fn candidates(program: Option<&CString>, path: &str) -> Vec<CString> {
 }
 
 /// A C string; a NUL ends it, as the kernel would have it.
-fn c_string(text: impl AsRef<OsStr>) -> CString {
+pub(super) fn c_string(text: impl AsRef<OsStr>) -> CString {
     let bytes = text.as_ref().as_bytes();
     let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
     CString::new(bytes.get(..end).unwrap_or_default()).unwrap_or_default()

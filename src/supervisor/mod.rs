@@ -5,8 +5,10 @@
 
 mod access;
 mod boot;
+mod deaths;
 mod events;
 mod hear;
+mod kin;
 mod launch;
 mod leftovers;
 mod log;
@@ -20,6 +22,7 @@ mod scribes;
 mod setup;
 mod shortage;
 mod socket;
+mod stopper;
 mod talk;
 mod unit;
 
@@ -34,14 +37,14 @@ use mio::{Interest, Poll, Token};
 use crate::config::Environment;
 use crate::config::plan::Settings;
 use crate::control::server::Clients;
-use crate::life::policy::{Event, Pid, Why};
 use crate::life::roster::{Id, Roster, Todo};
 use crate::sys::clock::{self, Now};
 use crate::sys::signal::Signals;
 use crate::sys::spawn::Spawner;
-use crate::sys::{memory, own, reap};
+use crate::sys::{memory, own};
 
 pub(crate) use boot::{RunOptions, run};
+pub(crate) use kin::marks;
 pub(crate) use reload::read;
 
 use orders::Orders;
@@ -57,6 +60,8 @@ const LISTENER: Token = Token(1);
 const SCRIBE: Token = Token(2);
 /// The helper that reads the configuration said something.
 const RELOAD: Token = Token(3);
+/// The helper that reads the marks of orphans said something.
+const KIN: Token = Token(4);
 /// The first client's; the others follow.
 const CLIENTS: usize = 1 << 20;
 /// The first service's channel; the others follow.
@@ -64,9 +69,6 @@ const CHANNELS: usize = 1 << 16;
 
 /// Processes made in one turn: so many that a turn stays short, so that orders and deaths are heard between.
 const SPAWNS_PER_TURN: usize = 16;
-/// Deaths heard in one turn: so many that what they mean is told to the scribe, which writes it while the others
-/// die.
-const DEATHS_PER_TURN: usize = 16;
 /// For the scribe to write what is left, at the end.
 const FINISH_WITHIN: Duration = Duration::from_secs(1);
 
@@ -123,6 +125,8 @@ pub(crate) struct Supervisor {
     born: Instant,
     /// Exit code that a service's end gives us.
     exit: Option<u8>,
+    /// Processes of services that came to us as orphans.
+    family: kin::Family,
     /// What the machine lacks to make processes.
     shortage: Option<shortage::Shortage>,
     /// Requests to end so far; each further one is more urgent.
@@ -164,6 +168,7 @@ impl Supervisor {
         }
         self.roster.tick(self.now.instant, &mut self.todo);
         self.tick_reload();
+        self.tick_kin();
         self.perform();
         self.renew_scribe();
         if self.has_removed {
@@ -184,6 +189,7 @@ impl Supervisor {
                 self.roster.deadline(),
                 self.scribe.deadline(),
                 self.reload_deadline(),
+                self.kin_deadline(),
                 self.drain_deadline(),
                 self.publish_at,
                 self.resume_at,
@@ -216,43 +222,6 @@ impl Supervisor {
         ready
     }
 
-    /// Children that have ended: all of them, some a turn.
-    fn reap(&mut self) {
-        self.ends.has_more = true;
-        for _ in 0..DEATHS_PER_TURN {
-            let Some((pid, exit)) = reap::next() else {
-                self.ends.has_more = false;
-                return;
-            };
-            self.ends.reaped = self.ends.reaped.wrapping_add(1);
-            if let Some(id) = self.roster.owner(pid) {
-                self.read_last_words(id);
-                let left = self.is_group_left(id, pid);
-                self.roster.on(id, Event::Exited { exit, left }, self.now.instant, &mut self.todo);
-            } else if self.scribe.pid() == Some(pid) {
-                let how = events::fault(exit, Why::Itself).unwrap_or_else(|| "has ended".to_owned());
-                ::log::error!("the scribe {how}: another follows");
-                for said in self.scribe.died(self.now.instant) {
-                    self.heed_scribe(said);
-                }
-            } else {
-                self.stranger_ended(pid);
-            }
-        }
-    }
-
-    /// A stranger has ended: a helper of ours, or an orphan; perhaps the last of a group that has to go.
-    fn stranger_ended(&mut self, pid: Pid) {
-        if self.reload.as_ref().is_some_and(|reload| reload.pid() == pid) {
-            return;
-        }
-        self.ends.orphans = self.ends.orphans.wrapping_add(1);
-        let leftovers: Vec<(Id, Pid)> = self.roster.leftovers().collect();
-        for (id, group) in leftovers {
-            self.look(id, group);
-        }
-    }
-
     /// Orders, signals and the scribe.
     fn heed(&mut self, token: Token) {
         match token {
@@ -264,6 +233,7 @@ impl Supervisor {
                 }
             }
             RELOAD => self.read_plan(),
+            KIN => self.hear_kin(),
             Token(number) if number >= CLIENTS => self.heed_client(number.saturating_sub(CLIENTS)),
             Token(_) => {}
         }
@@ -294,13 +264,6 @@ impl Supervisor {
             2 => self.roster.escalate(self.now.instant),
             _ => self.roster.over_now(self.now.instant),
         }
-    }
-
-    /// Whether anybody of a service's group is left.
-    fn is_group_left(&self, id: Id, leader: Pid) -> bool {
-        let present = self.unit(id).and_then(|unit| unit.present.as_ref());
-        let pidfd = present.and_then(|present| present.pidfd.as_ref()).map(std::os::fd::AsFd::as_fd);
-        crate::sys::signal::is_group_left(leader, pidfd)
     }
 
     /// Hears a descriptor from now on.

@@ -1,7 +1,6 @@
 //! Does what `life` says is to be done, and answers what it asks. The only file that makes processes and signals
 //! them.
 
-use std::os::fd::AsFd;
 use std::time::Duration;
 
 use crate::channel::ToService;
@@ -42,13 +41,11 @@ impl Supervisor {
         match action {
             Action::Prepare => self.prepare(id),
             Action::Spawn => self.spawn(id),
-            Action::Ask(pid) => {
-                let number = self.unit(id).map_or(libc::SIGTERM, |unit| unit.plan.stop.signal);
-                self.signal(id, pid, number);
-                // A stopped process cannot obey.
-                self.signal(id, pid, libc::SIGCONT);
+            Action::Ask(pid) => self.ask_to_end(id, pid),
+            Action::Kill(pid) => {
+                self.signal(id, pid, libc::SIGKILL);
+                self.kill_kin(id);
             }
-            Action::Kill(pid) => self.signal(id, pid, libc::SIGKILL),
             Action::Look(pid) => self.look(id, pid),
             Action::Check => self.check(id),
             Action::End(code) => self.end_with(id, code),
@@ -107,17 +104,19 @@ impl Supervisor {
         self.todo.extend(rest);
     }
 
-    /// Sends a signal to its process group.
-    fn signal(&self, id: Id, leader: Pid, number: i32) {
-        let present = self.unit(id).and_then(|unit| unit.present.as_ref());
-        let pidfd = present.and_then(|present| present.pidfd.as_ref()).map(AsFd::as_fd);
-        // Nobody left to signal is what we want anyway; the reaper or the next look tells `life`.
-        drop(signal::to_group(leader, pidfd, number));
+    /// Sees whether anybody is left of services whose processes are gone.
+    pub(super) fn look_at_leftovers(&mut self) {
+        let leftovers: Vec<(Id, Pid)> = self.roster.leftovers().collect();
+        for (id, group) in leftovers {
+            self.look(id, group);
+        }
     }
 
-    /// Sees whether anybody of a group without leader is left.
-    pub(super) fn look(&mut self, id: Id, group: Pid) {
-        if !self.is_group_left(id, group) {
+    /// The same for one of them; whoever is new is asked to end.
+    fn look(&mut self, id: Id, group: Pid) {
+        if self.is_anybody_left(id, group) {
+            self.ask_kin(id);
+        } else {
             self.roster.on(id, Event::Empty, self.now.instant, &mut self.todo);
         }
     }

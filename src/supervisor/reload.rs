@@ -64,13 +64,6 @@ pub(super) struct Reload {
     until: Instant,
 }
 
-impl Reload {
-    /// The child.
-    pub(super) const fn pid(&self) -> policy::Pid {
-        self.pid
-    }
-}
-
 /// The child's side: reads the configuration.
 pub(crate) fn read(dir: &Path, environment: &Environment) -> Reading {
     match config::load(dir, environment) {
@@ -101,6 +94,7 @@ impl Supervisor {
         match self.start_reading() {
             Ok(mut reload) => {
                 reload.askers.extend(asker);
+                self.acknowledge(reload.pid, super::kin::Whose::Ours);
                 self.reload = Some(reload);
             }
             Err(error) => {

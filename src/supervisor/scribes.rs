@@ -46,8 +46,8 @@ pub(super) enum Purpose {
 pub(super) enum Said {
     /// Something asked for is done, or cannot be: an errno.
     Done(Purpose, i32),
-    /// What this service said so far is written.
-    Drained(Id),
+    /// What this service said so far is written, the last of it being this.
+    Drained(Id, String),
     /// The disk takes nothing (errno, path), or takes it again (0).
     Degraded(i32, String),
     /// Lines of this service's output were dropped.
@@ -253,7 +253,8 @@ impl Scribe {
             let _open = link.receive(|frame| match frame.kind {
                 Kind::Done => {
                     if frame.ticket < FIRST_TICKET {
-                        said.push(Said::Drained(Id(frame.ticket)));
+                        let tail = String::from_utf8_lossy(frame.body.get(4..).unwrap_or_default());
+                        said.push(Said::Drained(Id(frame.ticket), tail.into_owned()));
                     } else if let Some(purpose) = tickets.remove(&frame.ticket) {
                         said.push(Said::Done(purpose, errno(frame.body)));
                     }

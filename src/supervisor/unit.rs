@@ -16,13 +16,18 @@ use crate::config::plan::{Kind, OnExit, Program, Readiness, Restart, Service, Se
 use crate::control::wire::{LastEnd, Live, Past, ServiceReport};
 use crate::life;
 use crate::life::exits::{Exits, Numbers};
-use crate::life::policy::{BackoffPolicy, CheckPolicy, Policy};
+use crate::life::policy::{BackoffPolicy, CheckPolicy, Pid, Policy};
 use crate::sys::clock::{Now, Stamp};
 use crate::sys::pipe::Output;
 use crate::sys::proc;
 
 /// So many ends are kept.
 const ENDS_MAX: usize = 6;
+
+/// So many lines of output are kept of the last one, cut to so many characters.
+const LINES_MAX: usize = 10;
+/// See [`LINES_MAX`].
+const LINE_CHARS_MAX: usize = 400;
 
 /// What is known of a service's health.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,6 +57,8 @@ pub(super) struct Present {
     pub(super) endpoint: Option<Box<str>>,
     /// Whether it said itself what is wrong: that says more than how it ended.
     pub(super) said_why: bool,
+    /// The program that asks it to end, while that runs.
+    pub(super) stopper: Option<Pid>,
     /// Whether its pid file does not name it yet.
     pub(super) owes_pid: bool,
     /// Until when no more faults are quoted that it tells or shows itself.
@@ -153,6 +160,17 @@ impl Unit {
         }
         self.ends.push_front(end);
         self.ends.truncate(ENDS_MAX);
+    }
+
+    /// The last lines of its output are known.
+    pub(super) fn last_lines(&mut self, tail: &str, now: Now) {
+        let Some(end) = self.ends.front_mut().filter(|end| !tail.is_empty() && end.output.is_empty()) else {
+            return;
+        };
+        let line = |line: &str| line.chars().take(LINE_CHARS_MAX).collect::<String>().into();
+        let skipped = tail.lines().count().saturating_sub(LINES_MAX);
+        end.output = tail.lines().skip(skipped).map(line).collect();
+        self.touch(now);
     }
 
     /// The file its runner reads.

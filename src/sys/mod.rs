@@ -12,6 +12,7 @@ pub(crate) mod child;
 pub(crate) mod clock;
 pub(crate) mod entry;
 mod identity;
+pub(crate) mod kin;
 mod limits;
 pub mod memory;
 pub(crate) mod own;

@@ -113,7 +113,15 @@ pub(crate) fn to_process(pid: Pid, pidfd: Option<BorrowedFd<'_>>, signal: i32) -
 
 /// Whether anybody of that process group is left, dead but unreaped ones included.
 pub(crate) fn is_group_left(leader: Pid, pidfd: Option<BorrowedFd<'_>>) -> bool {
-    to_group(leader, pidfd, 0).is_ok()
+    // Whom we may not signal is there all the same.
+    let is_denied = |error: io::Error| error.raw_os_error() == Some(libc::EPERM);
+    to_group(leader, pidfd, 0).map_or_else(is_denied, |()| true)
+}
+
+/// Sends `signal` to a child of ours that is not reaped, and to the group that it leads, if it does.
+pub(crate) fn to_child(child: Pid, signal: i32) {
+    drop(kill(child.0.saturating_neg(), signal));
+    drop(kill(child.0, signal));
 }
 
 /// Sends `signal` to every process that may be signalled, except this one: the end of PID 1.

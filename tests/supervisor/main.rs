@@ -28,6 +28,7 @@ mod change;
 mod channel;
 mod configurations;
 mod crash;
+mod endings;
 mod files;
 mod hostile;
 mod logs;

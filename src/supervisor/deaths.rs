@@ -1,0 +1,58 @@
+//! Children that have ended: whose they were, and who is told. What follows is decided in `life`.
+
+use std::os::fd::AsFd;
+
+use crate::life::policy::{Event, Exit, Pid, Why};
+use crate::life::roster::Id;
+use crate::sys::{reap, signal};
+
+use super::kin::Whose;
+use super::{Supervisor, events};
+
+/// Deaths heard in one turn: so many that what they mean is told to the scribe, which writes it while the others
+/// die.
+const DEATHS_PER_TURN: usize = 16;
+
+impl Supervisor {
+    /// Children that have ended: all of them, some a turn.
+    pub(super) fn reap(&mut self) {
+        self.ends.has_more = true;
+        // All of this turn first: whoever they leave behind is our child by then.
+        let deaths: Vec<_> = (0..DEATHS_PER_TURN).map_while(|_| reap::next()).collect();
+        self.ends.has_more = deaths.len() == DEATHS_PER_TURN;
+        for (pid, exit) in deaths {
+            self.ends.reaped = self.ends.reaped.wrapping_add(1);
+            if let Some(id) = self.roster.owner(pid) {
+                self.read_last_words(id);
+                let left = self.is_anybody_left(id, pid);
+                self.roster.on(id, Event::Exited { exit, left }, self.now.instant, &mut self.todo);
+            } else if self.scribe.pid() == Some(pid) {
+                let how = events::fault(exit, Why::Itself).unwrap_or_else(|| "has ended".to_owned());
+                ::log::error!("the scribe {how}: another follows");
+                for said in self.scribe.died(self.now.instant) {
+                    self.heed_scribe(said);
+                }
+            } else {
+                self.stranger_ended(pid, exit);
+            }
+        }
+    }
+
+    /// A stranger has ended: a helper of ours, or an orphan; perhaps the last of a service that has to go.
+    fn stranger_ended(&mut self, pid: Pid, exit: Exit) {
+        match self.forget_kin(pid) {
+            Whose::Ours => return,
+            Whose::Of(id) => self.kin_ended(id, pid, exit),
+            Whose::Stranger => {}
+        }
+        self.ends.orphans = self.ends.orphans.wrapping_add(1);
+        self.look_at_leftovers();
+    }
+
+    /// Whether anybody of a service's group is left.
+    pub(super) fn is_group_left(&self, id: Id, leader: Pid) -> bool {
+        let present = self.unit(id).and_then(|unit| unit.present.as_ref());
+        let pidfd = present.and_then(|present| present.pidfd.as_ref()).map(AsFd::as_fd);
+        signal::is_group_left(leader, pidfd)
+    }
+}

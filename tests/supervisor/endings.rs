@@ -1,0 +1,153 @@
+//! An end is complete when nobody of the service is left, wherever they went; and it is told why it came.
+
+use nix::sys::signal::Signal;
+use serde_json::json;
+
+use crate::support::supervisor::Setup;
+use crate::support::{free_port, proc, seconds};
+
+/// Detaches a sleeper the way daemons do: a session of its own, and a parent that is gone.
+fn daemonized(mark: &str) -> String {
+    format!("setsid sh -c '(sleep {mark} >/dev/null 2>&1 </dev/null &) ; sleep {mark} & :' & wait;")
+}
+
+#[test]
+fn a_stop_reaches_those_who_left_the_session() {
+    let mark = format!("1000.{}", free_port());
+    let script = format!("{} touch ready; exec sleep 1000", daemonized(&mark));
+    let mut supervisor = Setup::new()
+        .shell("a", &script, &json!({}))
+        .shell("other", &format!("{} exec sleep 1000", daemonized("2000.5")), &json!({}))
+        .start();
+    let ready = supervisor.file("services.d/ready");
+    supervisor.wait_until("it has detached two", seconds(5), |_| {
+        ready.exists() && proc::marked(&mark).len() == 2 && proc::marked("2000.5").len() == 2
+    });
+    supervisor.ok(&["stop", "a"]);
+    assert!(proc::marked(&mark).is_empty(), "{:?}", proc::marked(&mark));
+    assert_eq!(proc::marked("2000.5").len(), 2, "those of another service are left alone");
+    supervisor.signal(Signal::SIGTERM);
+    supervisor.ended(seconds(5));
+    assert!(proc::marked("2000.5").is_empty(), "{:?}", proc::marked("2000.5"));
+}
+
+#[test]
+fn an_escaped_process_that_ignores_the_signal_is_killed_before_a_restart() {
+    let mark = format!("1000.{}", free_port());
+    let script =
+        format!("setsid sh -c \"trap '' TERM; sleep {mark}; sleep {mark}\" & touch ready; sleep 0.3; exit 1");
+    let keys = json!({ "stop": { "timeout": "300ms" }, "restartPolicy": { "retryDelay": "1m" } });
+    let mut supervisor = Setup::new().shell("a", &script, &keys).start();
+    supervisor.wait_until("it has one outside", seconds(5), |_| !proc::marked(&mark).is_empty());
+    supervisor.wait_for("a", "backoff", seconds(5));
+    assert!(proc::marked(&mark).is_empty(), "{:?}", proc::marked(&mark));
+    assert_eq!(supervisor.service("a")["lastEnd"]["code"], 1);
+}
+
+#[test]
+fn a_stop_command_asks_in_place_of_the_signal() {
+    let script = "trap 'exit 9' TERM; trap 'exit 4' USR1; touch ready; while :; do sleep 0.02; done";
+    let command = json!(["/bin/sh", "-c", "echo asked; kill -USR1 $MAINPID"]);
+    let mut supervisor = Setup::new()
+        .shell("a", script, &json!({ "stop": { "command": command, "timeout": "10s" } }))
+        .shell("b", "exec sleep 1000", &json!({ "stop": { "command": ["/bin/false"], "timeout": "10s" } }))
+        .shell("c", "exec sleep 1000", &json!({ "stop": { "command": ["/no/such"], "timeout": "10s" } }))
+        .shell(
+            "d",
+            "exec sleep 1000",
+            &json!({ "stop": { "command": ["/bin/sleep", "1000.25"], "timeout": "300ms" } }),
+        )
+        .start();
+    let ready = supervisor.file("services.d/ready");
+    supervisor.wait_until("it has set its traps", seconds(5), |_| ready.exists());
+    for id in ["a", "b", "c", "d"] {
+        supervisor.wait_for(id, "running", seconds(5));
+        supervisor.ok(&["stop", id]);
+    }
+    assert_eq!(supervisor.service("a")["lastEnd"]["code"], 4);
+    assert!(supervisor.ok(&["logs", "a"]).contains("asked"), "its output is the service's");
+    assert_eq!(supervisor.service("b")["lastError"], "its stop command exited with code 1");
+    assert_eq!(supervisor.service("b")["lastEnd"]["signal"], "SIGTERM");
+    let error = supervisor.service("c")["lastError"].as_str().unwrap().to_owned();
+    assert!(error.starts_with("cannot run its stop command: "), "{error}");
+    assert_eq!(supervisor.service("d")["lastEnd"]["signal"], "SIGKILL", "it had its time");
+    assert!(proc::marked("1000.25").is_empty(), "the command went with the service");
+}
+
+#[test]
+fn an_end_is_told_with_its_last_lines_and_those_before_are_kept() {
+    let script = "for i in 1 2 3 4 5 6 7 8 9 10 11 12; do echo line $i; done; echo it broke >&2; exit 6";
+    let keys =
+        json!({ "log": { "timestamps": false }, "restartPolicy": { "maxRetries": 8, "retryDelay": 20 } });
+    let mut supervisor = Setup::new().shell("a", script, &keys).start();
+    supervisor.wait_for("a", "error", seconds(10));
+    supervisor
+        .wait_until("its words are there", seconds(5), |it| it.record("a")["lastEnd"]["output"].is_array());
+    let record = supervisor.record("a");
+    let output: Vec<&str> =
+        record["lastEnd"]["output"].as_array().unwrap().iter().map(|line| line.as_str().unwrap()).collect();
+    assert_eq!(output.len(), 10, "{output:?}");
+    assert_eq!((output[0], output[8], output[9]), ("line 4", "line 12", "it broke"));
+    let history = record["history"].as_array().unwrap();
+    assert_eq!(history.len(), 5, "bounded");
+    assert!(history.iter().all(|end| end["code"] == 6 && end["lived"].is_u64() && end["output"].is_null()));
+}
+
+#[test]
+fn a_shortage_of_descriptors_is_told_once_and_is_no_failure() {
+    let mut setup = Setup::new().replaced_by(&["sh", "-c", "ulimit -n 40; exec \"$@\"", "sh"]);
+    for number in 0..20 {
+        setup = setup.shell(&format!("s{number}"), "exec sleep 1000", &json!({ "channel": true }));
+    }
+    let mut supervisor = setup.start();
+    let words = |it: &crate::support::supervisor::Supervisor| -> Vec<String> {
+        let status = it.try_status().unwrap_or_default();
+        let services = status["services"].as_array().cloned().unwrap_or_default();
+        services.iter().map(|one| one["status"].as_str().unwrap().to_owned()).collect()
+    };
+    supervisor.wait_until("some run and some wait", seconds(10), |it| {
+        let states = words(it);
+        states.len() == 20
+            && states.iter().all(|state| state == "running" || state == "backoff")
+            && states.iter().any(|state| state == "backoff")
+    });
+    let status = supervisor.status();
+    assert!(status["supervisor"]["degraded"].as_str().is_some_and(|words| words.contains("descriptors")));
+    assert!(status["services"].as_array().unwrap().iter().all(|one| one["restartCount"] == 0), "{status}");
+    // Two more attempts, each a second after the one before.
+    std::thread::sleep(std::time::Duration::from_millis(2500));
+    let log = std::fs::read_to_string(supervisor.file("log/mcp-init.log")).unwrap();
+    let told = log.lines().filter(|line| line.contains("tried again every second")).count();
+    assert_eq!(told, 1, "{log}");
+}
+
+#[test]
+fn many_that_fail_at_once_are_started_again_at_a_bounded_rate() {
+    let keys = json!({ "restartPolicy": { "retryDelay": 0, "maxRetries": "unlimited" } });
+    let mut setup = Setup::new().setting("restartsPerSecond", json!(20));
+    for number in 0..30 {
+        setup = setup.shell(&format!("s{number:02}"), "exit 1", &keys);
+    }
+    let supervisor = setup.shell("well", "exec sleep 1000", &json!({})).start();
+    let count = |it: &crate::support::supervisor::Supervisor| -> u64 {
+        let status = it.status();
+        status["services"].as_array().unwrap().iter().filter_map(|one| one["restartCount"].as_u64()).sum()
+    };
+    let pid = supervisor.pid_of("well");
+    let (from, begun) = (count(&supervisor), std::time::Instant::now());
+    std::thread::sleep(std::time::Duration::from_secs(2));
+    let (to, took) = (count(&supervisor), begun.elapsed().as_secs_f64());
+    let rate = f64::from(u32::try_from(to - from).unwrap()) / took;
+    // Of the second that was saved up, some may be left.
+    assert!(rate > 10.0 && rate < 20.0 + 20.0 / took + 5.0, "{rate} a second");
+    let status = supervisor.status();
+    let least = status["services"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|one| one["serverId"] != "well")
+        .map(|one| one["restartCount"].as_u64().unwrap())
+        .min();
+    assert!(least > Some(0), "nobody starves: {status}");
+    assert_eq!(supervisor.pid_of("well"), pid);
+}
