@@ -22,7 +22,7 @@ MODULES := tests/clients/node_modules
 .PHONY: help
 help: ## List the targets
 	@echo 'make TARGET, where TARGET is one of:'
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 	@echo 'C=DIR names another configuration than etc/ for run, status, stop and logs.'
 
 # The supervisor is always static: it needs nothing of the host, and holds a third less memory.
@@ -69,6 +69,10 @@ test: build ## Install what the tests need, and run them
 .PHONY: test-all
 test-all: test ## And those that take minutes: 100,000 restarts, 1,000 services, how fast output is written
 	$(TESTED) $(CARGO) test --locked --workspace -- --ignored
+
+.PHONY: test-mutants
+test-mutants: ## Plant faults in the rules of a service's life, and see that its tests find each
+	@$(PYTHON) tests/mutants/run.py
 
 .PHONY: lint
 lint: ## Check format, clippy with warnings as errors, shell scripts where shellcheck is there

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use super::exits::{Exits, Numbers};
 use super::policy::{
     Action, BackoffPolicy, Blame, CheckPolicy, Event, Exit, Kind, Note, OnExit, Pid, Policy, Readiness,
-    Restart,
+    Restart, Why,
 };
 use super::service::Service;
 use super::state::{State, Want};
@@ -25,17 +25,17 @@ const LIVES: u64 = 1_000_000;
 const EVENTS: u32 = 20;
 
 /// A xorshift generator, so that a life can be played again by its number.
-struct Dice(u64);
+pub(super) struct Dice(pub(super) u64);
 
 impl Dice {
-    fn roll(&mut self, sides: u64) -> u64 {
+    pub(super) fn roll(&mut self, sides: u64) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
         (self.0 >> 11) % sides
     }
 
-    fn ms(&mut self, most: u64) -> Duration {
+    pub(super) fn ms(&mut self, most: u64) -> Duration {
         Duration::from_millis(self.roll(most + 1))
     }
 }
@@ -50,6 +50,8 @@ struct World {
     group: Option<Pid>,
     /// How its last process ended.
     last_exit: Option<Exit>,
+    /// Whether it said at its end that another try cannot help.
+    for_good: bool,
     /// When it was asked to end.
     asked: Option<Instant>,
     policy: Policy,
@@ -58,7 +60,7 @@ struct World {
     dice: Dice,
 }
 
-fn policy(dice: &mut Dice) -> Policy {
+pub(super) fn policy(dice: &mut Dice) -> Policy {
     Policy {
         kind: [Kind::Daemon, Kind::Task][dice.roll(2) as usize],
         exits: Exits { permanent_codes: Numbers::of(&[125]), ..Exits::default() },
@@ -107,9 +109,15 @@ fn obey(service: &mut Service, world: &mut World, action: Action) {
         }
         Action::Spawn => {
             assert!(world.leader.is_none() && world.group.is_none(), "two processes");
+            world.for_good = false;
             let answer = match world.dice.roll(8) {
                 0 => Event::NotSpawned(Blame::Service),
-                1 => Event::NotSpawned(Blame::Machine),
+                1 => {
+                    let restarts = service.restarts();
+                    step(service, world, Some(Event::NotSpawned(Blame::Machine)));
+                    assert_eq!(service.restarts(), restarts, "the machine's trouble is its failure");
+                    return;
+                }
                 _ => {
                     world.next_pid += 1;
                     let pid = Pid(world.next_pid);
@@ -152,13 +160,17 @@ fn note_holds(service: &Service, world: &mut World, note: Note) {
             assert!(may, "given up although it may try without end");
         }
         Note::Stopped => assert_eq!(service.want(), Want::Down, "stopped while it is wanted up"),
-        Note::NoAnswer | Note::Stopping(_) | Note::Ended { .. } => world.asked_health = false,
+        Note::NoAnswer | Note::Stopping(_) => world.asked_health = false,
+        Note::Ended { exit, why, .. } => {
+            world.asked_health = false;
+            world.for_good = why == Why::Itself && exit == Exit::Code(125);
+        }
+        Note::Retry { .. } => assert!(!world.for_good, "it fails for good and is tried again"),
         Note::Started(_)
         | Note::Ready
         | Note::Killed
         | Note::Unkillable
         | Note::Leaving
-        | Note::Retry { .. }
         | Note::Later { .. }
         | Note::NotPrepared => {}
         Note::Waits(_) | Note::Blocked(_) => panic!("it needs nobody"),
@@ -237,6 +249,7 @@ fn a_million_random_lives_keep_every_promise() {
             leader: None,
             group: None,
             last_exit: None,
+            for_good: false,
             asked: None,
             policy,
             preparing: false,

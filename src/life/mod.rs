@@ -14,4 +14,6 @@ mod starting;
 pub(crate) mod state;
 
 #[cfg(test)]
+mod crowds;
+#[cfg(test)]
 mod lives;

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::need::{Need, Stand};
 use super::policy::Event;
-use super::roster::{Id, Roster, Todo};
+use super::roster::{Id, Roster, Todo, recall};
 use super::state::{State, Want};
 
 impl Roster {
@@ -32,6 +32,7 @@ impl Roster {
         self.collect(id, &mut all, &|roster, id| roster.wanted_users(id));
         for id in all {
             if self.is_used(id) {
+                recall(id, todo);
                 self.change(id, todo, |service, act| service.leave(now, act));
             } else {
                 self.give(id, Event::Stop, now, todo);

@@ -112,7 +112,7 @@ impl Roster {
     /// something else meanwhile.
     pub(super) fn give(&mut self, id: Id, event: Event, now: Instant, todo: &mut Todo) {
         if matches!(event, Event::Stop | Event::Restart) {
-            todo.retain(|(whose, action)| (*whose, action) != (id, &Action::Spawn));
+            recall(id, todo);
         }
         self.change(id, todo, |service, act| service.on(event, now, act));
     }
@@ -246,4 +246,9 @@ impl Roster {
     pub(super) fn service(&mut self, id: Id) -> Option<&mut Service> {
         self.services.get_mut(id.index())?.as_mut()
     }
+}
+
+/// Nobody wants the process any more that was still to be made for a service.
+pub(super) fn recall(id: Id, todo: &mut Todo) {
+    todo.retain(|(whose, action)| (*whose, action) != (id, &Action::Spawn));
 }

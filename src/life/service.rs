@@ -178,10 +178,13 @@ impl Service {
     pub(super) fn hasten(&mut self, leave_by: Instant, kill_by: Instant) {
         match &mut self.state {
             State::Leaving { by, .. } => *by = Some(by.map_or(leave_by, |by| by.min(leave_by))),
-            State::Stopping { kill_at, .. } | State::Sweeping { kill_at, .. } => {
+            State::Stopping { kill_at, kills: 0, .. } | State::Sweeping { kill_at, kills: 0, .. } => {
                 *kill_at = (*kill_at).min(kill_by);
             }
-            State::Stopped
+            // One that was killed already: the next time is soon enough.
+            State::Stopping { .. }
+            | State::Sweeping { .. }
+            | State::Stopped
             | State::Waiting { .. }
             | State::Blocked { .. }
             | State::Preparing { .. }
@@ -201,6 +204,8 @@ impl Service {
                 self.backoff.forget();
                 self.begin(now, act);
             }
+            // It comes up once its end is complete, whatever would follow from that end.
+            State::Sweeping { ref mut why, .. } => *why = Why::Ordered,
             // It is up or coming up already, or comes up once its end is complete.
             State::Waiting { .. }
             | State::Preparing { .. }
@@ -208,8 +213,7 @@ impl Service {
             | State::Starting { .. }
             | State::Running { .. }
             | State::Leaving { .. }
-            | State::Stopping { .. }
-            | State::Sweeping { .. } => {}
+            | State::Stopping { .. } => {}
         }
     }
 
