@@ -2,11 +2,17 @@
 //! among them, and which service they say they come from. What becomes of them is not known here.
 
 use std::fs;
+use std::time::Duration;
 
 use crate::life::policy::Pid;
 
 /// The variable that marks every process of a service, and whoever descends from it, with the id of its record.
 pub(crate) const MARK: &str = "MCP_INIT_INSTANCE";
+
+/// So often an environment is looked for before it is taken to be empty: as it is of the dead.
+const LOOKS: u32 = 5;
+/// From one look to the next.
+const LOOK_AGAIN: Duration = Duration::from_millis(2);
 
 /// Our children, dead ones that are not reaped included. The kernel tells them apart from all others by itself:
 /// nothing is lost while nobody but us reaps. Empty where it does not tell (no `/proc`, or a kernel without
@@ -18,10 +24,23 @@ pub(crate) fn children() -> Vec<Pid> {
 
 /// The mark that a process carries. To read it may wait for the process's own memory, so this is for a helper.
 pub(crate) fn mark(pid: Pid) -> Option<String> {
-    let bytes = fs::read(format!("/proc/{}/environ", pid.0)).ok()?;
+    let bytes = environment(pid)?;
     let mut variables = bytes.split(|byte| *byte == 0);
     let value = variables.find_map(|variable| variable.strip_prefix(MARK.as_bytes())?.strip_prefix(b"="))?;
     std::str::from_utf8(value).ok().filter(|value| is_mark(value)).map(str::to_owned)
+}
+
+/// The environment of a process. For a moment, while it becomes another program, it has none.
+fn environment(pid: Pid) -> Option<Vec<u8>> {
+    for _ in 0..LOOKS {
+        let bytes = fs::read(format!("/proc/{}/environ", pid.0)).ok()?;
+        if !bytes.is_empty() {
+            return Some(bytes);
+        }
+        #[expect(clippy::disallowed_methods, reason = "a helper may sleep: PID 1 does not wait for it")]
+        std::thread::sleep(LOOK_AGAIN);
+    }
+    None
 }
 
 /// Whether it looks like the id of a record.

@@ -88,6 +88,8 @@ fn compare(supervisor: &Supervisor, cases: &[Case]) {
         ] {
             wanted.insert(key.into(), value.into());
         }
+        let record = supervisor.service(name)["id"].as_str().unwrap().to_owned();
+        wanted.insert("$MCP_INIT_INSTANCE".into(), record);
         for (key, value) in differences {
             match *value {
                 "(not there)" => drop(wanted.remove(*key)),
