@@ -7,12 +7,16 @@ the tests of `src/life` are run there: they have to fail, and to have been compi
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 COPY = ROOT / ".cache/mutants"
 LIFE = "src/life"
+
+# Seconds after which the tests of a fault do not end: without one they take a few.
+ENDLESS = 180
 
 # What it does wrong, where, what stands there, what stands there instead.
 FAULTS = [
@@ -70,10 +74,17 @@ def run_tests():
     cargo = [os.environ.get("CARGO", "cargo"), "test", "--quiet", "--locked", "--package", "mcp-init", "--lib"]
     if subprocess.run([*cargo, "--no-run"], cwd=COPY, env=environment, capture_output=True).returncode:
         return None, "it does not compile"
-    done = subprocess.run([*cargo, "life::"], cwd=COPY, env=environment, capture_output=True, text=True, timeout=900)
-    said = [line for line in done.stdout.splitlines() if line.startswith("thread ")]
-    after = done.stdout.split(said[0], 1)[1].strip().splitlines()[0] if said else ""
-    return done.returncode, after
+    tests = subprocess.Popen([*cargo, "life::"], cwd=COPY, env=environment, stdout=subprocess.PIPE,
+                             stderr=subprocess.DEVNULL, text=True, start_new_session=True)
+    try:
+        out, _ = tests.communicate(timeout=ENDLESS)
+    except subprocess.TimeoutExpired:
+        os.killpg(tests.pid, signal.SIGKILL)
+        tests.communicate()
+        return 1, "it never ends"
+    said = [line for line in out.splitlines() if line.startswith("thread ")]
+    after = out.split(said[0], 1)[1].strip().splitlines()[0] if said else ""
+    return tests.returncode, after
 
 
 def main():
