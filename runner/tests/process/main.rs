@@ -10,7 +10,10 @@
 )]
 
 mod channel;
+mod doors;
+mod hostile;
 mod http;
 mod start;
 mod stdio;
 mod support;
+mod talk;

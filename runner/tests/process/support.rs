@@ -96,7 +96,8 @@ impl Runner {
     /// A client of this server, once it says where it is.
     pub(crate) fn client(&self) -> Client {
         let line = self.line();
-        let url = line.split("http://").nth(1).unwrap_or_else(|| panic!("no address in {line:?}"));
+        let url =
+            line.split_once("://").map(|(_, url)| url).unwrap_or_else(|| panic!("no address in {line:?}"));
         let (address, path) = url.split_once('/').unwrap();
         Client { address: address.to_owned(), path: format!("/{path}") }
     }
@@ -209,6 +210,13 @@ impl Pending {
         Reply { status, body: serde_json::from_str(body).unwrap_or_else(|_| body.into()) }
     }
 
+    /// Waits for the whole reply, as it came.
+    pub(crate) fn text(mut self) -> String {
+        let mut text = String::new();
+        self.0.read_to_string(&mut text).unwrap();
+        text
+    }
+
     /// Waits for a reply that is a result.
     pub(crate) fn result(self) -> Value {
         let reply = self.reply();
@@ -267,6 +275,11 @@ pub(crate) struct Call {
 }
 
 impl Call {
+    /// Waits until nobody waits for the reply any more.
+    pub(crate) fn closed(mut self) {
+        assert_eq!(self.stream.read(&mut [0]).unwrap(), 0, "the runner hangs up");
+    }
+
     /// The request line, without the version.
     pub(crate) fn line(&self) -> &str {
         self.head.split(" HTTP/").next().unwrap()
