@@ -7,6 +7,7 @@ mod tls;
 
 use std::error::Error;
 use std::fmt;
+use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -59,6 +60,8 @@ pub(crate) enum ClientError {
     Slow(Duration),
     /// The body is over the limit.
     Large(usize),
+    /// There must be no connection, whatever is tried.
+    Refused(String),
     /// There was no connection: the request was not sent.
     Unreached(String),
     /// The connection or the protocol failed.
@@ -70,7 +73,7 @@ impl fmt::Display for ClientError {
         match self {
             Self::Slow(limit) => write!(f, "no complete reply within {} s", limit.as_secs()),
             Self::Large(bytes_max) => write!(f, "the reply is larger than {} MiB", bytes_max >> 20),
-            Self::Unreached(reason) | Self::Failed(reason) => f.write_str(reason),
+            Self::Refused(reason) | Self::Unreached(reason) | Self::Failed(reason) => f.write_str(reason),
         }
     }
 }
@@ -167,10 +170,15 @@ impl Client {
 
 /// Why a request did not get through.
 fn sent(error: &hyper_util::client::legacy::Error) -> ClientError {
-    if error.is_connect() {
-        ClientError::Unreached(reason(error))
-    } else {
-        ClientError::Failed(reason(error))
+    let first: &(dyn Error + 'static) = error;
+    let mut sources = std::iter::successors(Some(first), |error| (**error).source());
+    let is_denied = |error: &(dyn Error + 'static)| {
+        error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::PermissionDenied)
+    };
+    match (error.is_connect(), sources.any(is_denied)) {
+        (true, true) => ClientError::Refused(reason(error)),
+        (true, false) => ClientError::Unreached(reason(error)),
+        (false, _) => ClientError::Failed(reason(error)),
     }
 }
 

@@ -45,8 +45,8 @@ pub(super) struct Call {
 enum Tried {
     /// A reply, good or bad.
     Reply(Reply),
-    /// Nothing, and why; whether the upstream cannot have heard of it.
-    Nothing(String, bool),
+    /// Nothing, and why.
+    Nothing(ClientError),
 }
 
 impl Upstream {
@@ -118,9 +118,7 @@ impl Upstream {
             let reply = match client.send(request, limits).await {
                 Ok(reply) => reply,
                 Err(ClientError::Slow(_)) => return std::future::pending().await,
-                Err(error) => {
-                    return Tried::Nothing(error.to_string(), matches!(error, ClientError::Unreached(_)));
-                }
+                Err(error) => return Tried::Nothing(error),
             };
             let next = onward(&method, &uri, reply.status, &reply.headers, self.redirects);
             let Some(next) = next.filter(|_| followed < FOLLOWED_MAX) else {
@@ -150,7 +148,7 @@ impl Tried {
     fn end(self) -> Result<Reply, String> {
         match self {
             Self::Reply(reply) => Ok(reply),
-            Self::Nothing(reason, _) => Err(reason),
+            Self::Nothing(reason) => Err(reason.to_string()),
         }
     }
 }
@@ -160,7 +158,10 @@ fn pause(method: &Method, tried: &Tried, again: u32) -> Option<Duration> {
     let is_idempotent = method.is_idempotent();
     let usual = PAUSE.saturating_mul(2_u32.saturating_pow(again)).mul_f64(0.5 + chance() / 2.0);
     match tried {
-        Tried::Nothing(_, unheard) => (is_idempotent || *unheard).then_some(usual),
+        Tried::Nothing(ClientError::Unreached(_)) => Some(usual),
+        Tried::Nothing(ClientError::Failed(_)) => is_idempotent.then_some(usual),
+        // It would be no other the next time.
+        Tried::Nothing(ClientError::Refused(_) | ClientError::Slow(_) | ClientError::Large(_)) => None,
         Tried::Reply(reply) => {
             let is_passing = matches!(reply.status.as_u16(), 429 | 502 | 503 | 504);
             let wanted = reply.headers.get(header::RETRY_AFTER).and_then(retry_after);
@@ -208,10 +209,11 @@ mod tests {
 
     #[test]
     fn only_what_may_be_said_twice_is_said_twice() {
-        let nothing = |unheard| Tried::Nothing(String::new(), unheard);
-        assert!(pause(&Method::GET, &nothing(false), 0).is_some());
-        assert!(pause(&Method::POST, &nothing(false), 0).is_none());
-        assert!(pause(&Method::POST, &nothing(true), 0).is_some());
+        let failed = Tried::Nothing(ClientError::Failed(String::new()));
+        assert!(pause(&Method::GET, &failed, 0).is_some() && pause(&Method::POST, &failed, 0).is_none());
+        let unreached = Tried::Nothing(ClientError::Unreached(String::new()));
+        assert!(pause(&Method::POST, &unreached, 0).is_some());
+        assert!(pause(&Method::GET, &Tried::Nothing(ClientError::Refused(String::new())), 0).is_none());
         assert!(pause(&Method::DELETE, &reply(503, "1"), 0).is_some());
         assert!(pause(&Method::POST, &reply(503, "1"), 0).is_none());
         assert!(pause(&Method::GET, &reply(500, "1"), 0).is_none());

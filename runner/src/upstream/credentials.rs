@@ -172,7 +172,8 @@ impl Credentials {
     /// A text without any secret. Upstreams like to repeat a refused key in their answer.
     pub(super) fn redact(&self, text: String) -> String {
         let token = self.token.lock().ok().and_then(|token| token.clone());
-        let secrets = self.secrets.iter().map(String::as_str).chain(token.as_deref());
+        let token = token.as_deref().filter(|token| token.len() >= SECRET_BYTES_MIN);
+        let secrets = self.secrets.iter().map(String::as_str).chain(token);
         secrets
             .fold(text, |text, secret| if text.contains(secret) { text.replace(secret, "***") } else { text })
     }

@@ -13,6 +13,7 @@ mod channel;
 mod doors;
 mod hostile;
 mod http;
+mod reach;
 mod start;
 mod stdio;
 mod support;

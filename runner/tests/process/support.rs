@@ -243,9 +243,14 @@ impl Upstream {
         Self(TcpListener::bind("127.0.0.1:0").unwrap())
     }
 
+    /// Where it is.
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}/v1", self.0.local_addr().unwrap())
+    }
+
     /// The flag that sends calls here.
     pub(crate) fn flag(&self) -> String {
-        format!("--base-url=http://{}/v1", self.0.local_addr().unwrap())
+        format!("--base-url={}", self.url())
     }
 
     /// Waits for a request.
@@ -286,9 +291,15 @@ impl Call {
     }
 
     /// Replies.
-    pub(crate) fn answer(mut self, status: &str, body: &Value) {
+    pub(crate) fn answer(self, status: &str, body: &Value) {
+        self.respond(status, "", body);
+    }
+
+    /// Replies with more headers.
+    pub(crate) fn respond(mut self, status: &str, headers: &str, body: &Value) {
         let body = body.to_string();
-        let head = format!("HTTP/1.1 {status}\r\ncontent-type: application/json\r\nconnection: close\r\n");
+        let head =
+            format!("HTTP/1.1 {status}\r\ncontent-type: application/json\r\nconnection: close\r\n{headers}");
         write!(self.stream, "{head}content-length: {}\r\n\r\n{body}", body.len()).unwrap();
     }
 }
