@@ -87,8 +87,10 @@ const HEALTH_CHECK_TYPE: Choice<bool> =
     Choice { known: &[("channel", true), ("none", false)], later: &["mcp", "http", "tcp", "exec"] };
 
 /// Values of `log.mode`.
-const LOG_MODE: Choice<LogMode> =
-    Choice { known: &[("file", LogMode::File), ("null", LogMode::Null)], later: &["inherit"] };
+const LOG_MODE: Choice<LogMode> = Choice {
+    known: &[("file", LogMode::File), ("inherit", LogMode::Inherit), ("null", LogMode::Null)],
+    later: &[],
+};
 
 /// The word for restarts without end.
 pub(super) const UNLIMITED: &str = "unlimited";

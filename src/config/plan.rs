@@ -286,6 +286,8 @@ pub(crate) struct Log {
 pub(crate) enum LogMode {
     /// To a file of its own, through the scribe.
     File,
+    /// To the supervisor's own standard output, through the scribe, each line behind the service's id.
+    Inherit,
     /// Nowhere.
     Null,
 }

@@ -10,6 +10,7 @@ mod log_file;
 mod output;
 mod own_log;
 mod rotated;
+mod sink;
 #[cfg(test)]
 mod tests;
 pub(crate) mod time;

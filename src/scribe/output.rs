@@ -7,9 +7,10 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::lines::{self, LINE_BYTES_MAX, READ_BYTES};
-use super::log_file::LogFile;
+use super::sink::Sink;
 use super::time;
 use crate::sys::memory;
+use crate::sys::scribe_io::Console;
 
 /// Most bytes taken from one pipe before it is another's turn.
 const TURN_BYTES: usize = 256 * 1024;
@@ -29,8 +30,8 @@ pub(crate) struct Output {
     pipe: Option<File>,
     /// The beginning of a line whose end has not come yet; at most [`LINE_BYTES_MAX`].
     held: Vec<u8>,
-    /// Where it goes; `None` is nowhere.
-    log: Option<LogFile>,
+    /// Where it goes.
+    sink: Sink,
     /// Whether each line begins with the time.
     stamps: bool,
     /// It waits for its turn.
@@ -57,6 +58,8 @@ pub(crate) struct Scratch {
     input: Vec<u8>,
     /// Lines with their stamps.
     composed: Vec<u8>,
+    /// Our standard output, once a line went there.
+    console: Option<Console>,
     /// Much memory was touched since the last [`Self::rest`].
     spent: bool,
     /// When all that is given back, unless more is touched before.
@@ -95,8 +98,8 @@ impl Scratch {
 
 impl Output {
     /// The output of a pipe, which does not wait.
-    pub(crate) fn new(pipe: OwnedFd, log: Option<LogFile>, stamps: bool) -> Self {
-        Self { pipe: Some(File::from(pipe)), held: Vec::new(), log, stamps, queued: false, report_at: None }
+    pub(crate) fn new(pipe: OwnedFd, sink: Sink, stamps: bool) -> Self {
+        Self { pipe: Some(File::from(pipe)), held: Vec::new(), sink, stamps, queued: false, report_at: None }
     }
 
     /// The pipe's number, while there is a pipe.
@@ -106,36 +109,37 @@ impl Output {
 
     /// Why its log takes nothing, and which it is.
     pub(crate) fn trouble(&self) -> Option<(i32, &Path)> {
-        self.log.as_ref().and_then(|log| Some((log.trouble()?.errno, log.path())))
+        self.sink.trouble().map(|(trouble, path)| (trouble.errno, path))
     }
 
     /// Whether there is nothing to try again and nothing to report.
     pub(crate) fn is_well(&self) -> bool {
-        self.log.as_ref().is_none_or(|log| log.trouble().is_none() && log.unreported() == 0)
+        self.sink.trouble().is_none() && self.sink.unreported() == 0
     }
 
     /// When [`Self::retry`] or [`Self::report`] has something to do.
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        let log = self.log.as_ref()?;
-        let report_at = self.report_at.filter(|_| log.unreported() > 0);
-        log.trouble().map(|trouble| trouble.retry_at).into_iter().chain(report_at).min()
+        let report_at = self.report_at.filter(|_| self.sink.unreported() > 0);
+        self.sink.trouble().map(|(trouble, _)| trouble.retry_at).into_iter().chain(report_at).min()
     }
 
     /// Tries its log again, if it is time to.
     pub(crate) fn retry(&mut self, now: Instant) {
-        if let Some(log) = &mut self.log {
+        if let Some(log) = self.sink.file_mut() {
             log.retry(now);
         }
     }
 
     /// How many dropped lines the supervisor is to be told of now.
     pub(crate) fn report(&mut self, now: Instant) -> u64 {
-        let Some(log) = self.log.as_mut().filter(|log| log.unreported() > 0) else { return 0 };
+        if self.sink.unreported() == 0 {
+            return 0;
+        }
         if self.report_at.is_some_and(|at| now < at) {
             return 0;
         }
         self.report_at = now.checked_add(REPORT_AFTER);
-        log.take_unreported()
+        self.sink.take_unreported()
     }
 
     /// Whether it ended, so far, within a line.
@@ -150,7 +154,7 @@ impl Output {
 
     /// Moves some of what the pipe holds into the log.
     pub(crate) fn turn(&mut self, scratch: &mut Scratch, now: Instant) -> More {
-        if let Some(log) = &mut self.log {
+        if let Some(log) = self.sink.file_mut() {
             log.refresh();
         }
         self.read_some(scratch, now, TURN_BYTES)
@@ -159,14 +163,14 @@ impl Output {
     /// Moves what the pipe holds now into the log, and ends a line that has no end yet, unless more comes all
     /// the time. Bounded by what a pipe can hold.
     pub(crate) fn drain(&mut self, scratch: &mut Scratch, now: Instant) -> More {
-        if let Some(log) = &mut self.log {
+        if let Some(log) = self.sink.file_mut() {
             log.refresh();
         }
         let more = self.read_some(scratch, now, PIPE_BYTES_MAX.saturating_add(1));
         if more != More::Yes && !self.held.is_empty() {
             let mut line = std::mem::take(&mut self.held);
             line.push(b'\n');
-            self.write(&line, &mut scratch.composed, now);
+            self.write(&line, scratch, now);
         }
         more
     }
@@ -219,7 +223,7 @@ impl Output {
         if let Ok(count) = result {
             let bytes = input.get(..old.saturating_add(count)).unwrap_or_default();
             let (ready, rest) = bytes.split_at_checked(lines::ready(bytes, old)).unwrap_or((bytes, &[]));
-            self.write(ready, &mut scratch.composed, now);
+            self.write(ready, scratch, now);
             self.held.clear();
             self.held.extend_from_slice(rest);
         }
@@ -228,19 +232,21 @@ impl Output {
     }
 
     /// Writes ready lines.
-    fn write(&mut self, ready: &[u8], composed: &mut Vec<u8>, now: Instant) {
-        let Some(log) = self.log.as_mut().filter(|_| !ready.is_empty()) else { return };
-        if self.stamps {
-            let mut stamp = [b' '; 28];
-            if let Some(front) = stamp.first_chunk_mut() {
-                *front = time::rfc_3339(time::now());
-            }
-            lines::compose(ready, &stamp, composed, |portion| log.write(portion, now));
-        } else if lines::is_plain(ready) {
-            log.write(ready, now);
-        } else {
-            lines::compose(ready, b"", composed, |portion| log.write(portion, now));
+    fn write(&mut self, ready: &[u8], scratch: &mut Scratch, now: Instant) {
+        if ready.is_empty() || self.sink.is_nowhere() {
+            return;
         }
+        let Scratch { composed, console, .. } = scratch;
+        if !self.stamps && self.sink.takes_plain() && lines::is_plain(ready) {
+            return self.sink.write(ready, console, now);
+        }
+        let mut front = Vec::new();
+        if self.stamps {
+            front.extend_from_slice(&time::rfc_3339(time::now()));
+            front.push(b' ');
+        }
+        front.extend_from_slice(self.sink.front());
+        lines::compose(ready, &front, composed, |portion| self.sink.write(portion, console, now));
     }
 
     /// Gives the memory of an ended line back.

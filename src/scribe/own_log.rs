@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use super::log_file::{Limits, LogFile, Trouble};
-use crate::sys::scribe_io::Stderr;
+use crate::sys::scribe_io::Console;
 
 /// Its bounds.
 const LIMITS: Limits = Limits { size: 10 * 1024 * 1024, files: 3, total: 40 * 1024 * 1024 };
@@ -15,13 +15,13 @@ pub(super) struct OwnLog {
     /// The file, once there was something to say.
     file: Option<LogFile>,
     /// Our stderr, likewise.
-    stderr: Option<Stderr>,
+    stderr: Option<Console>,
 }
 
 impl OwnLog {
     /// Writes a line; an empty path is no file.
     pub(super) fn say(&mut self, path: &Path, line: &[u8], now: Instant) {
-        self.stderr.get_or_insert_with(Stderr::open).say(line);
+        self.stderr.get_or_insert_with(Console::errors).say(line);
         if path.as_os_str().is_empty() {
             return;
         }

@@ -16,12 +16,12 @@ use mio::{Events, Interest, Poll, Token, Waker};
 use super::batch::Task;
 use super::inbox::Inbox;
 use super::keeper::Keeper;
-use super::log_file::{Limits, LogFile};
 use super::output::{More, Output, Scratch};
 use super::own_log::OwnLog;
+use super::sink::Sink;
 use super::wire::{self, Decoded, Frame, Kind};
-use crate::config::plan::{Log, LogMode};
-use crate::sys::scribe_io::{Stderr, ignore_signals, never_wait, wait_writable};
+use crate::config::plan::Log;
+use crate::sys::scribe_io::{Console, ignore_signals, never_wait, wait_writable};
 use crate::sys::{memory, own};
 
 /// The supervisor's socket.
@@ -51,7 +51,7 @@ pub(crate) fn run(socket: OwnedFd) -> u8 {
     match serve(socket) {
         Ok(()) => 0,
         Err(error) => {
-            Stderr::open().say(format!("mcp-init: cannot run scribe: {error}\n").as_bytes());
+            Console::errors().say(format!("mcp-init: cannot run scribe: {error}\n").as_bytes());
             1
         }
     }
@@ -244,18 +244,14 @@ impl Scribe {
             return;
         }
         // Rules that cannot be read cost the log, not the service: its output is read and thrown away.
-        let rules = serde_json::from_slice::<Log>(rules).ok().filter(|rules| rules.mode == LogMode::File);
-        let stamps = rules.as_ref().is_some_and(|rules| rules.timestamps);
-        let log = rules.map(|rules| {
-            let files = usize::try_from(rules.max_files).unwrap_or(usize::MAX);
-            let limits = Limits { size: rules.max_size, files, total: rules.max_total };
-            LogFile::new(folder.join("current"), limits, rules.timestamps)
-        });
+        let rules = serde_json::from_slice::<Log>(rules).ok();
+        let output =
+            Output::new(pipe, Sink::of(rules.as_ref(), folder), rules.is_some_and(|rules| rules.timestamps));
         let token = usize::try_from(number).unwrap_or(usize::MAX).saturating_add(FIRST_OUTPUT);
-        let watched =
-            self.poll.registry().register(&mut SourceFd(&pipe.as_raw_fd()), Token(token), Interest::READABLE);
+        let raw = output.raw_pipe().unwrap_or(-1);
+        let watched = self.poll.registry().register(&mut SourceFd(&raw), Token(token), Interest::READABLE);
         if watched.is_ok() {
-            self.outputs.insert(number, Output::new(pipe, log, stamps));
+            self.outputs.insert(number, output);
         }
     }
 

@@ -137,7 +137,7 @@ impl Supervisor {
 
     /// Makes the pipe of a service's output before its first process, and lets the scribe read it.
     fn make_output(&mut self, id: Id) -> io::Result<()> {
-        let needs = |unit: &super::Unit| unit.plan.log.mode == LogMode::File && unit.output.is_none();
+        let needs = |unit: &super::Unit| unit.plan.log.mode != LogMode::Null && unit.output.is_none();
         if self.unit(id).is_some_and(needs) {
             let output = pipe::output()?;
             if let Some(unit) = self.unit_mut(id) {

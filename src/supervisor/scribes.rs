@@ -133,7 +133,7 @@ impl Scribe {
         self.due = Some(later(now, AGAIN_AFTER));
         let (ours, theirs) = pipe::channel()?;
         let null = pipe::null()?;
-        let stderr = io::stderr();
+        let (stdout, stderr) = (io::stdout(), io::stderr());
         let argv = [c"mcp-init".to_owned(), c"scribe".to_owned()];
         let process = spawner
             .spawn(&Launch {
@@ -141,7 +141,7 @@ impl Scribe {
                 argv: &argv,
                 envp: &[],
                 directory: c"/",
-                stdio: [null.as_fd(), null.as_fd(), stderr.as_fd()],
+                stdio: [null.as_fd(), stdout.as_fd(), stderr.as_fd()],
                 extra: Some(theirs.as_fd()),
                 session: true,
                 setup: &Setup::NONE,

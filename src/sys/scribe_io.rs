@@ -131,33 +131,75 @@ pub(crate) fn wait_writable(socket: BorrowedFd<'_>, milliseconds: u16) -> bool {
     matches!(nix::poll::poll(&mut one, PollTimeout::from(milliseconds)), Ok(1..))
 }
 
-/// Our stderr, written without ever waiting.
+/// For how long a reader of ours may do something else before what is said to it is dropped.
+const PATIENCE_MS: u16 = 200;
+
+/// Our stdout or stderr, written without ever waiting long.
 #[derive(Debug)]
-pub(crate) struct Stderr {
+pub(crate) struct Console {
     /// The same pipe or terminal, opened once more so that it does not wait and nobody else notices.
     own: Option<File>,
+    /// Else the descriptor as it was given to us.
+    given: Given,
+    /// Its reader did not read for a while: until it reads again nobody waits for it.
+    is_stuck: bool,
 }
 
-impl Stderr {
-    /// Opens it. Only pipes and terminals are opened anew: they are what can make a writer wait.
-    pub(crate) fn open() -> Self {
-        let kind = std::fs::metadata("/proc/self/fd/2").map(|data| data.file_type());
+/// A descriptor that was given to us.
+#[derive(Debug, Clone, Copy)]
+enum Given {
+    /// 1
+    Output,
+    /// 2
+    Errors,
+}
+
+impl Console {
+    /// Our stderr.
+    pub(crate) fn errors() -> Self {
+        Self::open("/proc/self/fd/2", Given::Errors)
+    }
+
+    /// Our stdout.
+    pub(crate) fn output() -> Self {
+        Self::open("/proc/self/fd/1", Given::Output)
+    }
+
+    /// Opens one. Only pipes and terminals are opened anew: they are what can make a writer wait.
+    fn open(path: &str, given: Given) -> Self {
+        let kind = std::fs::metadata(path).map(|data| data.file_type());
         let waits = kind.is_ok_and(|kind| kind.is_fifo() || kind.is_char_device());
         let mut options = OpenOptions::new();
         options.write(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY);
-        Self { own: if waits { options.open("/proc/self/fd/2").ok() } else { None } }
+        Self { own: if waits { options.open(path).ok() } else { None }, given, is_stuck: false }
     }
 
     /// Writes a line as far as that is possible at once; what is not taken is dropped.
-    pub(crate) fn say(&self, line: &[u8]) {
-        let errors = io::stderr();
-        let target = self.own.as_ref().map_or_else(|| errors.as_fd(), AsFd::as_fd);
+    pub(crate) fn say(&mut self, line: &[u8]) {
+        self.write(line, 0);
+    }
+
+    /// Writes lines, with some patience; whether all was taken.
+    pub(crate) fn tell(&mut self, lines: &[u8]) -> bool {
+        let patience = if self.is_stuck { 0 } else { PATIENCE_MS };
+        let told = self.write(lines, patience);
+        self.is_stuck = !told;
+        told
+    }
+
+    /// Writes in pieces, each of which may wait for so many milliseconds; whether all was taken.
+    fn write(&self, bytes: &[u8], patience: u16) -> bool {
+        let (output, errors) = (io::stdout(), io::stderr());
+        let given = match self.given {
+            Given::Output => output.as_fd(),
+            Given::Errors => errors.as_fd(),
+        };
+        let target = self.own.as_ref().map_or(given, AsFd::as_fd);
         // A pipe that takes anything takes this much, all of it or nothing.
-        for piece in line.chunks(libc::PIPE_BUF) {
-            if !wait_writable(target, 0) || nix::unistd::write(target, piece).is_err() {
-                return;
-            }
-        }
+        bytes.chunks(libc::PIPE_BUF).all(|piece| {
+            wait_writable(target, patience)
+                && nix::unistd::write(target, piece).is_ok_and(|taken| taken == piece.len())
+        })
     }
 }
 
@@ -179,7 +221,8 @@ mod tests {
     fn a_reader_that_does_not_read_costs_words_but_no_wait() {
         let (mut reader, writer) = io::pipe().unwrap();
         never_wait(&writer).unwrap();
-        let stderr = Stderr { own: Some(File::from(OwnedFd::from(writer))) };
+        let own = Some(File::from(OwnedFd::from(writer)));
+        let mut stderr = Console { own, given: Given::Errors, is_stuck: false };
         let line = [vec![b'x'; 9_999], vec![b'\n']].concat();
         for _ in 0..100 {
             stderr.say(&line);

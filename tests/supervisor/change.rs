@@ -119,6 +119,8 @@ fn a_service_is_switched_off_and_on_in_its_file() {
     let mut after: Value = serde_json::from_str(&fs::read_to_string(&file).unwrap()).unwrap();
     assert_eq!(after.as_object_mut().unwrap().remove("enabled"), Some(json!(false)));
     assert_eq!(after, before);
+    supervisor.ok(&["shutdown"]);
+    supervisor.ended(seconds(5));
     supervisor.again();
     assert_eq!(supervisor.service("one")["status"], "stopped", "also after a start of the supervisor");
     assert!(supervisor.ok(&["enable", "one"]).starts_with("one: running"));

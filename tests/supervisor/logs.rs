@@ -5,7 +5,7 @@ use std::fs;
 use nix::sys::signal::Signal;
 use serde_json::json;
 
-use crate::support::supervisor::{Setup, Supervisor};
+use crate::support::supervisor::{Setup, Supervisor, merged};
 use crate::support::{proc, seconds};
 
 /// Counts aloud to `count`, then sleeps.
@@ -154,4 +154,45 @@ fn logs_can_be_followed() {
     });
     following.kill().unwrap();
     following.wait().unwrap();
+}
+
+#[test]
+fn inherited_lines_go_to_our_own_output_behind_the_services_name() {
+    let inherit = json!({ "log": { "mode": "inherit" } });
+    let mut supervisor = Setup::new()
+        .shell("one", &counting(300, ""), &inherit)
+        .shell(
+            "two",
+            "echo to-stderr >&2; printf unended",
+            &merged(inherit.clone(), &json!({ "restart": "never" })),
+        )
+        .start();
+    let printed = |it: &Supervisor| fs::read_to_string(it.file("stdout")).unwrap();
+    supervisor.wait_until("all is printed", seconds(10), |it| {
+        printed(it).contains("one: line 299\n") && printed(it).contains("two: unended\n")
+    });
+    let printed = printed(&supervisor);
+    assert!(printed.contains("Z two: to-stderr\n"), "{printed}");
+    let numbers: Vec<u32> =
+        printed.lines().filter_map(|line| line.rsplit_once("one: line ")?.1.parse().ok()).collect();
+    in_order_and_whole(&numbers, 300);
+    assert!(!supervisor.file("log/one").exists());
+    assert_eq!(supervisor.ok(&["logs", "one"]), "");
+}
+
+#[test]
+fn a_reader_of_our_output_that_does_not_read_costs_lines_and_no_service() {
+    let (reader, writer) = std::io::pipe().unwrap();
+    let mut supervisor = Setup::new()
+        .stdout(writer.into())
+        .shell("loud", &counting(20_000, ""), &json!({ "log": { "mode": "inherit" } }))
+        .shell("other", &counting(10, ""), &json!({}))
+        .start();
+    let done = supervisor.file("services.d/done");
+    supervisor.wait_until("it was not held up", seconds(20), |_| done.exists());
+    supervisor.wait_until("what was dropped is counted", seconds(10), |it| {
+        it.service("loud")["droppedLines"].as_u64() > Some(10_000)
+    });
+    assert_eq!(numbers(&supervisor, "other").len(), 10);
+    drop(reader);
 }

@@ -19,6 +19,7 @@ pub struct Setup {
     environment: Vec<(String, String)>,
     wrapper: Vec<String>,
     forks: bool,
+    stdout: Option<Stdio>,
     stderr: Option<Stdio>,
 }
 
@@ -31,7 +32,15 @@ impl Setup {
             "runtimeDir": "run", "stateDir": "state", "logDir": "log", "shutdownTimeout": "5s",
             "runner": runner_program().unwrap_or_else(|| PathBuf::from("/nonexistent/mcp-runner")),
         });
-        Self { scratch, settings, environment: Vec::new(), wrapper: Vec::new(), forks: false, stderr: None }
+        Self {
+            scratch,
+            settings,
+            environment: Vec::new(),
+            wrapper: Vec::new(),
+            forks: false,
+            stdout: None,
+            stderr: None,
+        }
     }
 
     pub fn setting(mut self, key: &str, value: Value) -> Self {
@@ -53,6 +62,11 @@ impl Setup {
     /// Runs it by `words` (`env …`), which then become it.
     pub fn replaced_by(mut self, words: &[&str]) -> Self {
         self.wrapper = words.iter().map(|word| (*word).to_owned()).collect();
+        self
+    }
+
+    pub fn stdout(mut self, stdout: Stdio) -> Self {
+        self.stdout = Some(stdout);
         self
     }
 
@@ -106,7 +120,8 @@ impl Setup {
         let mut command = self.command();
         let said = File::create(self.path().join("stderr")).unwrap();
         command.stderr(self.stderr.take().unwrap_or_else(|| said.into()));
-        command.stdout(File::create(self.path().join("stdout")).unwrap());
+        let printed = File::create(self.path().join("stdout")).unwrap();
+        command.stdout(self.stdout.take().unwrap_or_else(|| printed.into()));
         let child = command.spawn().unwrap();
         Supervisor { scratch: self.scratch, wrapped: self.forks, child, end: None }
     }
