@@ -69,6 +69,14 @@ test: build ## Install what the tests need, and run them
 .PHONY: test-all
 test-all: test ## And those that take minutes: 100,000 restarts, 1,000 services, how fast output is written
 	$(TESTED) $(CARGO) test --locked --workspace -- --ignored
+	$(MAKE) test-containers
+
+.PHONY: test-containers
+test-containers: static ## Try the image of etc/container under podman and a Docker daemon (installs them: root)
+	@tests/install.sh
+	@tests/containers/install.sh
+	MCP_STATIC='$(abspath $(STATIC))' tests/containers/jail.sh "$$(mktemp -d)" \
+		$(VENV)/bin/python -m pytest -q -s -p no:cacheprovider tests/containers
 
 .PHONY: test-mutants
 test-mutants: ## Plant faults in the rules of a service's life, and see that its tests find each

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::lines::{self, LINE_BYTES_MAX, READ_BYTES};
+use super::log_file::LogFile;
 use super::sink::Sink;
 use super::time;
 use crate::sys::memory;
@@ -177,7 +178,7 @@ impl Output {
 
     /// The end of what was written since the last time.
     pub(crate) fn tail(&mut self) -> Vec<u8> {
-        self.log.as_mut().map(LogFile::tail).unwrap_or_default()
+        self.sink.file_mut().map(LogFile::tail).unwrap_or_default()
     }
 
     /// Reads until the pipe is empty or `bytes_max` are read.
