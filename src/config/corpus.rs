@@ -10,7 +10,7 @@ use super::document::Document;
 use super::error::Problems;
 use super::said::Said;
 use super::settings::{self, SettingsSaid};
-use super::{Environment, check_file, control, keys, limits, server, service};
+use super::{Environment, check_file, control, keys, limits, sandbox, server, service};
 
 /// The files of one folder of `tests/schema`.
 fn corpus(folder: &str) -> Vec<PathBuf> {
@@ -53,6 +53,7 @@ fn the_schema_knows_the_keys_that_the_program_knows() {
         (&common["properties"]["stop"], &keys::STOP),
         (&common["properties"]["healthCheck"], &keys::HEALTH_CHECK),
         (&common["properties"]["log"], &keys::LOG),
+        (&service["$defs"]["sandbox"], &sandbox::KEYS),
         (&common["properties"]["limits"], &limits::LIMITS),
         (&common["properties"]["limits"]["properties"]["scheduling"], &limits::SCHEDULING),
         (&common["properties"]["limits"]["properties"]["capabilities"], &limits::CAPABILITY_SETS),

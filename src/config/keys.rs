@@ -7,12 +7,13 @@ use super::error::Problems;
 use super::item::{Choice, Item};
 use super::plan::{LogMode, Readiness, Restart};
 use super::said::{Retries, Said, set};
+use super::sandbox;
 use super::service;
 use super::units::{self, SIGNAL_MAX};
 use super::{identity, limits};
 
 /// These keys.
-pub(super) const KEYS: [&str; 32] = [
+pub(super) const KEYS: [&str; 33] = [
     "description",
     "enabled",
     "start",
@@ -36,6 +37,7 @@ pub(super) const KEYS: [&str; 32] = [
     "healthCheckInterval",
     "healthCheckTimeout",
     "log",
+    "sandbox",
     "umask",
     "user",
     "group",
@@ -155,6 +157,7 @@ pub(super) fn read(said: &mut Said, item: &Item<'_>, seen: &mut Seen, problems: 
         "healthCheckInterval" => health_interval(said, item, seen, problems),
         "healthCheckTimeout" => health_timeout(said, item, seen, problems),
         "log" => log(said, item, problems),
+        "sandbox" => sandbox::read(&mut said.sandbox, item, problems),
         "umask" => set(&mut said.umask, umask(item, problems)),
         "user" => set(&mut said.identity.user, identity::user(item, problems)),
         "group" => set(&mut said.identity.group, identity::group(item, problems)),

@@ -19,6 +19,7 @@ mod load;
 mod order;
 pub(crate) mod plan;
 mod said;
+mod sandbox;
 mod server;
 mod service;
 mod settings;
@@ -34,6 +35,7 @@ pub(crate) use error::{ConfigError, nearest};
 pub(crate) use load::{
     Edit, check_file, files_of, load, load_edited, read_service, services_folder, settings,
 };
+pub(crate) use sandbox::{Network, Sandbox};
 pub(crate) use service::PATH;
 pub use substitute::substitute;
 pub use units::duration;

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::control::Control;
 use super::identity::Identity;
 use super::limits::Limits;
+use super::sandbox::Sandbox;
 
 /// Everything the configuration says. It crosses a pipe as JSON when a reload is read by a child.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -98,6 +99,8 @@ pub(crate) struct Service {
     pub(crate) identity: Identity,
     /// How much of the machine it gets.
     pub(crate) limits: Limits,
+    /// The walls around it.
+    pub(crate) sandbox: Option<Sandbox>,
     /// Whether it is given a channel.
     pub(crate) channel: bool,
     /// What counts as ready.

@@ -10,6 +10,7 @@ use super::identity::Identity;
 use super::limits::Limits;
 use super::plan::{Dependency, OnExit, Start};
 use super::plan::{HealthCheck, Log, LogMode, Program, Readiness, Restart, RestartPolicy, Service, Stop};
+use super::sandbox::{Profile, Sandbox};
 
 /// The mask of new files: whoever started us has no say in it.
 const UMASK: u32 = 0o022;
@@ -29,6 +30,8 @@ pub(super) struct Said {
     pub(super) env: BTreeMap<Box<str>, Box<str>>,
     /// See [`Service`].
     pub(super) working_directory: Option<PathBuf>,
+    /// See [`Service`].
+    pub(super) sandbox: Option<Sandbox>,
     /// See [`Service`].
     pub(super) channel: Option<bool>,
     /// See [`Service`].
@@ -133,6 +136,7 @@ impl Said {
             },
             health_check,
             log: self.log(),
+            sandbox: self.sandbox.filter(|sandbox| sandbox.profile == Profile::Strict),
             depends_on: self.depends_on,
             name: self.name,
             env: self.env,

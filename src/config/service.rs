@@ -15,6 +15,7 @@ use super::limits;
 use super::order;
 use super::plan::{Program, Server, Service};
 use super::said::Said;
+use super::sandbox;
 use super::server::{self, Address, McpConfig};
 use super::shown::shown;
 use super::trust;
@@ -86,6 +87,7 @@ pub(super) fn read_document(
         let problem = "cannot be for a server: its runner and its configuration are outside";
         problems.push(root.page.error(item.map_or(root.node.at, |item| item.key_at), "chroot", problem));
     }
+    sandbox::agree(&said, &root, problems);
     let id_at = root.page.place(id_item.map_or(root.node.at, |item| item.node.at));
     let service = said.complete(&id, program, &root.page.folder, shown);
     if environment.root {
@@ -140,13 +142,14 @@ fn read_keys(said: &mut Said, root: &Item<'_>, problems: &mut Problems) {
 
 /// Tells of a key that a service does not have.
 fn unknown(item: &Item<'_>, problems: &mut Problems) {
-    let objects: [(&str, &[&str]); 6] = [
+    let objects: [(&str, &[&str]); 7] = [
         ("mcpConfig", &server::KEYS),
         ("restartPolicy", &keys::RESTART_POLICY),
         ("healthCheck", &keys::HEALTH_CHECK),
         ("stop", &keys::STOP),
         ("limits", &limits::LIMITS),
         ("log", &keys::LOG),
+        ("sandbox", &sandbox::KEYS),
     ];
     let home =
         objects.iter().find(|(_, names)| names.contains(&item.key) && !keys::LATER.contains(&item.key));

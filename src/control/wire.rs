@@ -202,6 +202,10 @@ pub(crate) struct Live {
     pub(crate) uptime: Option<u64>,
     /// Limit → the mechanism that holds it; empty while nothing is limited.
     pub(crate) enforced_by: std::collections::BTreeMap<Box<str>, Box<str>>,
+    /// Profile of its sandbox.
+    pub(crate) sandbox: Option<Box<str>>,
+    /// Walls of it that this machine could not build, in words.
+    pub(crate) sandbox_lacks: Vec<Box<str>>,
     /// Milliseconds until the next attempt, in `backoff`.
     pub(crate) retry_in: Option<u64>,
     /// As the service last said: requests, errors, mean milliseconds.

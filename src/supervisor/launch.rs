@@ -18,12 +18,14 @@ use crate::life::roster::Id;
 use crate::sys::child::EXTRA_FD;
 use crate::sys::kin::MARK;
 use crate::sys::pipe;
+use crate::sys::setup::Setup;
 use crate::sys::spawn::{Launch, SpawnError};
 use crate::sys::stage::Stage;
 
 use super::setup;
 use super::talk::Channel;
 use super::unit::Present;
+use super::walls;
 use super::{CHANNELS, Supervisor};
 
 /// What a service gets of our own environment; everything else it has to declare.
@@ -94,7 +96,7 @@ impl Supervisor {
             variables.iter().map(|(name, value)| c_string(format!("{name}={value}"))).collect();
         let null = self.null.as_fd();
         let write = unit.output.as_ref().map_or(null, |output| output.write.as_fd());
-        let launched = self.spawner.spawn(&Launch {
+        let launch = Launch {
             programs: &programs,
             argv: &argv,
             envp: &envp,
@@ -102,17 +104,20 @@ impl Supervisor {
             stdio: [null, write, write],
             extra: channel.as_ref().map(|(_, theirs)| theirs.as_fd()),
             session: true,
-            setup: &setup::of(&unit.plan, None),
-        });
-        let process = launched.map_err(|error| {
-            let program = argv.first().map(|name| name.to_string_lossy()).unwrap_or_default();
-            let (blame, code) = (error.blame(), error.stage.code());
-            NotStarted { blame, error: why_not(&error, &program, &unit.plan.working_directory), code }
-        })?;
+            setup: &Setup::NONE,
+        };
+        let room = walls::Room {
+            ours: walls::ours(&self.settings, &self.config_dir),
+            runner: &self.settings.runner,
+            config_file: &unit.config_file(&self.settings),
+        };
+        let setup = setup::of(&unit.plan, None);
+        let (process, walled) = walls::spawn(&mut self.spawner, &unit.plan, &room, launch, setup)?;
         let channel = channel.map(|(ours, _)| Channel::new(ours));
         let fd = channel.as_ref().map(Channel::fd);
         unit.present = Some(Present {
             pidfd: process.pidfd,
+            walled,
             started: self.now.stamp,
             ticks: None,
             channel,
@@ -161,7 +166,7 @@ impl Supervisor {
 }
 
 /// Why a process could not be made, with the name of what is to blame.
-fn why_not(error: &SpawnError, program: &str, folder: &Path) -> String {
+pub(super) fn why_not(error: &SpawnError, program: &str, folder: &Path) -> String {
     match error.stage {
         Stage::Exec => format!("cannot execute {program}: {}", reason(&error.source)),
         Stage::Directory => format!("cannot enter {}: {}", folder.display(), reason(&error.source)),
@@ -170,6 +175,10 @@ fn why_not(error: &SpawnError, program: &str, folder: &Path) -> String {
         | Stage::Signals
         | Stage::Descriptors
         | Stage::Root
+        | Stage::Namespaces
+        | Stage::View
+        | Stage::Rules
+        | Stage::Filter
         | Stage::Limits
         | Stage::Nice
         | Stage::Scheduling

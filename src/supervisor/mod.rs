@@ -25,6 +25,7 @@ mod socket;
 mod stopper;
 mod talk;
 mod unit;
+mod walls;
 
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};

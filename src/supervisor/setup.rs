@@ -22,6 +22,7 @@ pub(super) fn of(plan: &Service, nproc: Option<u32>) -> Setup {
     Setup {
         umask: Some(plan.umask),
         root: plan.chroot.as_ref().map(|root| CString::new(root.as_os_str().as_bytes()).unwrap_or_default()),
+        sandbox: None,
         limits: limits(&plan.limits, nproc),
         identity: identity(&plan.identity, &plan.limits),
     }

@@ -33,6 +33,12 @@ impl Supervisor {
     fn signal_to_end(&self, id: Id, leader: Pid) {
         let number = self.unit(id).map_or(libc::SIGTERM, |unit| unit.plan.stop.signal);
         self.signal(id, leader, number);
+        let present = self.unit(id).and_then(|unit| unit.present.as_ref());
+        if present.and_then(|present| present.walled.as_ref()).is_some_and(|it| it.is_deaf_to(leader, number))
+        {
+            // What the signal would have done to a process from which the kernel keeps it.
+            self.signal(id, leader, libc::SIGKILL);
+        }
         // A stopped process cannot obey.
         self.signal(id, leader, libc::SIGCONT);
     }

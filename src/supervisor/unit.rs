@@ -11,6 +11,7 @@ use std::time::Instant;
 use serde_json::value::RawValue;
 
 use super::talk::Channel;
+use super::walls::Walled;
 use crate::channel::Metrics;
 use crate::config::plan::{Kind, OnExit, Program, Readiness, Restart, Service, Settings};
 use crate::control::wire::{LastEnd, Live, Past, ServiceReport};
@@ -45,6 +46,8 @@ pub(super) enum Health {
 pub(super) struct Present {
     /// A hold on the process, and on its group after it.
     pub(super) pidfd: Option<OwnedFd>,
+    /// The walls around it.
+    pub(super) walled: Option<Walled>,
     /// When it was started.
     pub(super) started: Stamp,
     /// The same as the kernel counts it; read when first asked for.
@@ -290,6 +293,12 @@ impl Unit {
             average_response_time: self.metrics.and_then(|metrics| metrics.average_response_time),
             dropped_lines: self.dropped_lines,
             ignored_messages: self.ignored_messages,
+            sandbox: self.plan.sandbox.is_some().then(|| "strict".into()),
+            sandbox_lacks: self
+                .present
+                .as_ref()
+                .and_then(|it| Some(it.walled.as_ref()?.lacks()))
+                .unwrap_or_default(),
             ..Live::default()
         }
     }

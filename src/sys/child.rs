@@ -7,7 +7,7 @@ use std::os::fd::RawFd;
 
 use super::setup::Setup;
 use super::stage::{Failed, Stage};
-use super::{identity, limits};
+use super::{identity, limits, sandbox};
 
 /// Where the child finds its fourth descriptor, if it gets one.
 pub(crate) const EXTRA_FD: RawFd = 3;
@@ -67,11 +67,13 @@ fn prepare(call: &Call) -> Result<(), Failed> {
     descriptors(call)?;
     let files = limits::Files::open(&setup.limits);
     root(setup)?;
+    sandbox::enter(setup)?;
     umask(setup);
     directory(call)?;
     nofile(call)?;
     limits::apply(&setup.limits, &files)?;
-    identity::assume(&setup.identity)
+    identity::assume(&setup.identity)?;
+    sandbox::seal(setup)
 }
 
 /// A session and process group of its own.

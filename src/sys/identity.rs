@@ -8,11 +8,11 @@ use super::setup::Identity;
 use super::stage::{Failed, Stage};
 
 /// The form of capabilities in which the kernel takes 64 of them.
-const CAPABILITY_VERSION: u32 = 0x2008_0522;
+pub(super) const CAPABILITY_VERSION: u32 = 0x2008_0522;
 
 /// The capabilities of a process, as the kernel takes them: for each half of 32 bits effective, permitted and
 /// inheritable.
-type Halves = [[u32; 3]; 2];
+pub(super) type Halves = [[u32; 3]; 2];
 
 /// Becomes it: groups first, because who has changed the user cannot change them any more.
 pub(super) fn assume(identity: &Identity) -> Result<(), Failed> {

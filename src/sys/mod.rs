@@ -20,6 +20,7 @@ pub(crate) mod peer;
 pub(crate) mod pipe;
 pub(crate) mod proc;
 pub(crate) mod reap;
+pub(crate) mod sandbox;
 pub(crate) mod scribe_io;
 pub(crate) mod setup;
 pub(crate) mod signal;

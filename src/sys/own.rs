@@ -64,6 +64,11 @@ pub(crate) fn is_first() -> bool {
     nix::unistd::getpid().as_raw() == 1
 }
 
+/// The user whom we act as.
+pub(crate) fn user() -> u32 {
+    nix::unistd::geteuid().as_raw()
+}
+
 /// Whether a person's terminal is our input: its end is ours.
 pub(crate) fn has_terminal() -> bool {
     io::IsTerminal::is_terminal(&io::stdin())

@@ -12,6 +12,19 @@ pub(crate) fn start_ticks(pid: Pid) -> Option<u64> {
     stat.rsplit_once(')')?.1.split_whitespace().nth(19)?.parse().ok()
 }
 
+/// Whether a signal would do anything to the first process of a PID namespace: the kernel keeps from it what it
+/// neither handles nor ignores. One that cannot be asked is gone, or as good as any.
+pub(crate) fn heeds(pid: Pid, signal: i32) -> bool {
+    let Ok(status) = fs::read_to_string(format!("/proc/{}/status", pid.0)) else { return true };
+    let has = |name: &str| {
+        let mask = status.lines().find_map(|line| line.strip_prefix(name));
+        let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+        let bit = u32::try_from(signal).unwrap_or(0).saturating_sub(1);
+        mask.is_none_or(|mask| mask.checked_shr(bit).unwrap_or(0) & 1 == 1)
+    };
+    has("SigIgn:") || has("SigCgt:")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -21,5 +34,7 @@ mod tests {
         let own = Pid(i32::try_from(std::process::id()).unwrap());
         assert!(start_ticks(own).unwrap() > 0);
         assert_eq!(start_ticks(Pid(i32::MAX)), None);
+        // The runtime ignores one, and nothing handles the other.
+        assert!(heeds(own, libc::SIGPIPE) && !heeds(own, libc::SIGVTALRM));
     }
 }

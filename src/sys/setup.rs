@@ -3,6 +3,8 @@
 
 use std::ffi::{CString, c_int};
 
+use super::sandbox::Sandbox;
+
 /// Everything beyond program, arguments, environment and descriptors. The default changes nothing but the mask of
 /// new files.
 #[derive(Debug)]
@@ -11,6 +13,8 @@ pub(crate) struct Setup {
     pub(crate) umask: Option<libc::mode_t>,
     /// Another root.
     pub(crate) root: Option<CString>,
+    /// The walls around it.
+    pub(crate) sandbox: Option<Sandbox>,
     /// How much of the machine it gets.
     pub(crate) limits: Limits,
     /// Who it runs as.
@@ -22,6 +26,7 @@ impl Setup {
     pub(crate) const NONE: Self = Self {
         umask: None,
         root: None,
+        sandbox: None,
         limits: Limits {
             rlimits: Vec::new(),
             nice: None,

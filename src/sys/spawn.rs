@@ -22,7 +22,7 @@ use crate::life::policy::{Blame, Pid};
 const STACK_BYTES: usize = 32 * 1024;
 
 /// What is started, and with what.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Launch<'a> {
     /// Paths to try in order.
     pub(crate) programs: &'a [CString],
@@ -125,6 +125,7 @@ impl Spawner {
             failure: Cell::new(None),
         };
         let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD | libc::SIGCHLD;
+        let namespaces = launch.setup.sandbox.as_ref().map_or(0, |sandbox| sandbox.namespaces);
         let mut pidfd: c_int = -1;
         let argument: *mut c_void = (&raw mut call).cast();
         let held = Held::new();
@@ -132,11 +133,14 @@ impl Spawner {
         let top: *mut c_void = top.map_addr(|address| address & !15).cast();
         // SAFETY: the stack outlives the child's use of it, as do `call` and what it points to: CLONE_VFORK
         // suspends us until the child has left our memory. `pidfd` is a valid place for one int.
-        let pid = unsafe { libc::clone(enter, top, flags, argument, &raw mut pidfd) };
+        let pid = unsafe { libc::clone(enter, top, flags | namespaces, argument, &raw mut pidfd) };
         let errno = io::Error::last_os_error();
         drop(held);
         if pid == -1 {
-            return Err(SpawnError { stage: Stage::Clone, source: errno });
+            let known = [libc::EPERM, libc::EINVAL, libc::ENOSPC, libc::EUSERS, libc::ENOSYS];
+            let refused = namespaces != 0 && errno.raw_os_error().is_some_and(|errno| known.contains(&errno));
+            let stage = if refused { Stage::Namespaces } else { Stage::Clone };
+            return Err(SpawnError { stage, source: errno });
         }
         // SAFETY: the kernel just made this descriptor for us.
         let pidfd = (pidfd != -1).then(|| unsafe { OwnedFd::from_raw_fd(pidfd) });

@@ -19,6 +19,10 @@ pub(crate) enum Stage {
     Descriptors,
     /// Another root.
     Root,
+    /// The namespaces of its sandbox.
+    Namespaces,
+    /// The file system of its sandbox.
+    View,
     /// Its working directory.
     Directory,
     /// Its resource limits.
@@ -41,6 +45,10 @@ pub(crate) enum Stage {
     Capabilities,
     /// That it can gain no privileges.
     NoNewPrivileges,
+    /// The Landlock rules of its sandbox.
+    Rules,
+    /// The system call filter of its sandbox.
+    Filter,
     /// The program itself.
     Exec,
 }
@@ -54,6 +62,8 @@ impl Stage {
             Self::Signals => "reset signals",
             Self::Descriptors => "set up descriptors",
             Self::Root => "change the root",
+            Self::Namespaces => "make the namespaces of the sandbox",
+            Self::View => "build the file system of the sandbox",
             Self::Directory => "enter the working directory",
             Self::Limits => "set limits",
             Self::Nice => "set the nice value",
@@ -65,6 +75,8 @@ impl Stage {
             Self::User => "change the user",
             Self::Capabilities => "set capabilities",
             Self::NoNewPrivileges => "give up new privileges",
+            Self::Rules => "set the Landlock rules of the sandbox",
+            Self::Filter => "set the system call filter of the sandbox",
             Self::Exec => "execute",
         }
     }
@@ -88,7 +100,9 @@ impl Stage {
             Self::User => 217,
             Self::Capabilities => 218,
             Self::Session => 220,
+            Self::Namespaces | Self::View | Self::Rules => 226,
             Self::NoNewPrivileges => 227,
+            Self::Filter => 228,
         })
     }
 }

@@ -84,7 +84,7 @@ def services_trial(peer, count, base, sheet, rows, detail, idle):
             trial.status()
         if detail and idle and "idle" in rows:
             trial.idle()
-        if detail and "restart" in rows:
+        if detail and "restart" in rows and not peer.walled:
             trial.restart(stamps)
         trial.stop()
 

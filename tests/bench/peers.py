@@ -25,6 +25,7 @@ class Peer:
     name = ""
     brake = "none"
     captures = True
+    walled = False  # whether its services are process 1 of all they see: the pid they stamp is nobody's out here
 
     def __init__(self, programs, cache):
         self.programs = programs
@@ -157,7 +158,12 @@ class McpInit(Peer):
                 "healthCheck": {"type": "none"},
                 "log": {"mode": "file", "maxSize": ROTATE, "maxFiles": KEEP, "timestamps": timestamps},
             }
+            service.update(self.more(argv))
             (folder / f"{name}.json").write_text(json.dumps(service), encoding="utf-8")
+
+    def more(self, argv):
+        """What else a service's file says."""
+        return {}
 
     def verb(self, *words):
         """A command line of the binary for this home."""
@@ -171,6 +177,16 @@ class McpInit(Peer):
 
     def stamps_log(self):
         return True
+
+
+class Strict(McpInit):
+    """The same with every wall around each service; asked for by name."""
+
+    name = "mcp-init+strict"
+    walled = True
+
+    def more(self, argv):
+        return {"sandbox": {"writable": [str(argv[1])]}}
 
 
 class Scanned(Peer):
@@ -326,5 +342,6 @@ class Supervisor(Peer):
 
 def every_peer(programs, cache, binary):
     """All that can be asked for, in the order of the table."""
-    first = [Floor(programs, cache), FloorLog(programs, cache), McpInit(programs, cache, binary)]
+    own = [kind(programs, cache, binary) for kind in (McpInit, Strict)]
+    first = [Floor(programs, cache), FloorLog(programs, cache), *own]
     return first + [kind(programs, cache) for kind in (Runit, S6, Daemontools, Supervisor)]

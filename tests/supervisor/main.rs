@@ -38,6 +38,7 @@ mod orders;
 mod pid1;
 mod probe;
 mod reload;
+mod sandbox;
 mod spawn;
 mod stop;
 mod wide;
