@@ -2,6 +2,7 @@
 
 mod auth;
 mod clients;
+mod document;
 mod keys;
 mod references;
 mod upstream;
@@ -17,6 +18,7 @@ use crate::failure::Failure;
 use crate::flags::Flags;
 pub(crate) use auth::{Auth, AuthConfig, ClientAuth, KeyPlace, NEVER_SET, OAuth2};
 pub(crate) use clients::{ClientTls, Clients};
+pub(crate) use document::DocumentConfig;
 use keys::Keys;
 pub(crate) use upstream::{Proxy, Rate, Redirects, UpstreamConfig};
 
@@ -35,10 +37,8 @@ pub(crate) struct RunnerConfig {
     pub(crate) clients: Clients,
     /// Path of the endpoint, from its slash on.
     pub(crate) endpoint: Box<str>,
-    /// The document: an object (inline), or a string (a path, or an `http(s)` URL).
-    pub(crate) document: Value,
-    /// Where a relative path in `document` starts.
-    pub(crate) origin: Origin,
+    /// The document, and how tools are made of it.
+    pub(crate) document: DocumentConfig,
     /// Where calls go: a URL, or `mock`; the document's first server unless said.
     pub(crate) base_url: Option<String>,
     /// Credentials for the upstream.
@@ -128,7 +128,6 @@ fn resolve(top: Map<String, Value>, flags: Flags) -> Result<RunnerConfig, Failur
     };
     top.finish()?;
     let mut mcp = Keys::new("mcpConfig.", mcp, flags.mcp, file);
-    let document = mcp.take("openApiData");
     let config = RunnerConfig {
         server_id,
         server_name,
@@ -136,8 +135,7 @@ fn resolve(top: Map<String, Value>, flags: Flags) -> Result<RunnerConfig, Failur
         clients: Clients::read(&mut mcp)?,
         listen: listen(&mut mcp)?,
         endpoint: endpoint(&mut mcp)?,
-        origin: mcp.origin("openApiData"),
-        document: document.unwrap_or_default(),
+        document: DocumentConfig::read(&mut mcp)?,
         base_url: mcp.text("baseUrl")?,
         auth: Auth::read(&mut mcp)?,
         forward_headers: forward_headers(&mut mcp)?,
@@ -148,11 +146,8 @@ fn resolve(top: Map<String, Value>, flags: Flags) -> Result<RunnerConfig, Failur
     // A key that is missing has often only been mistyped: what is unknown is said first.
     mcp.finish()?;
     config.check_together(&mcp)?;
-    match config.document {
-        Value::Object(_) | Value::String(_) => Ok(config),
-        Value::Null => Err(mcp.wrong("openApiData", "is missing: it names the OpenAPI document")),
-        _ => Err(mcp.wrong("openApiData", "must be a path, a URL or an object")),
-    }
+    config.document.check(&mcp, config.transport == Transport::Stdio)?;
+    Ok(config)
 }
 
 impl RunnerConfig {

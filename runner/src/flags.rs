@@ -68,7 +68,31 @@ const FLAGS: &[Flag] = &[
         "Unix socket to listen on, instead of host and port",
     ),
     flag("--endpoint", Some("PATH"), Sets::Text("endpoint"), "path of the endpoint (/mcp)"),
-    flag("--openapi-data", Some("PATH|URL|JSON"), Sets::Document("openApiData"), "the OpenAPI document"),
+    flag(
+        "--openapi-data",
+        Some("PATH|URL|JSON|-"),
+        Sets::Document("openApiData"),
+        "the OpenAPI document; - reads stdin",
+    ),
+    flag(
+        "--overlay",
+        Some("PATH|URL|JSON"),
+        Sets::Document("overlay"),
+        "changes to the document (Overlay 1.0)",
+    ),
+    flag(
+        "--tools",
+        Some("JSON"),
+        Sets::Json("tools"),
+        "{\"mode\", \"include\", \"exclude\"}: which tools, and how listed",
+    ),
+    flag(
+        "--reload-interval",
+        Some("SECONDS"),
+        Sets::Json("reloadInterval"),
+        "look for changes; 0 is never (2, URLs 300)",
+    ),
+    flag("--cache-dir", Some("PATH"), Sets::Text("cacheDir"), "where catalogues and copies of URLs are kept"),
     flag(
         "--base-url",
         Some("URL|mock"),
@@ -115,6 +139,8 @@ const fn flag(name: &'static str, value: Option<&'static str>, sets: Sets, help:
 pub(crate) enum Asked {
     /// A server.
     Serve(Flags),
+    /// What a server would serve; as JSON if true.
+    Inspect(Flags, bool),
     /// The help.
     Help,
     /// The version.
@@ -135,8 +161,18 @@ pub(crate) struct Flags {
 /// Reads the arguments, the program's own name left out.
 pub(crate) fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Asked, Failure> {
     let mut flags = Flags::default();
-    let mut rest = arguments.into_iter();
+    let mut rest = arguments.into_iter().peekable();
+    let inspects = rest.next_if(|first| first == "inspect").is_some();
+    let mut as_json = false;
     while let Some(argument) = rest.next() {
+        if inspects && argument == "--json" {
+            as_json = true;
+            continue;
+        }
+        if inspects && (argument == "-" || !argument.starts_with('-')) {
+            flags.set("FILE", Sets::Document("openApiData"), argument)?;
+            continue;
+        }
         let (name, mut value) = match argument.split_once('=') {
             Some((name, value)) if name.starts_with("--") => (name, Some(value.to_owned())),
             _ => (argument.as_str(), None),
@@ -157,7 +193,7 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Asked
             sets => flags.set(name, sets, value.unwrap_or_default())?,
         }
     }
-    Ok(Asked::Serve(flags))
+    Ok(if inspects { Asked::Inspect(flags, as_json) } else { Asked::Serve(flags) })
 }
 
 impl Flags {
@@ -226,7 +262,8 @@ fn unknown(name: &str) -> Failure {
 /// The help.
 pub(crate) fn help() -> String {
     let mut text = String::from(
-        "mcp-runner: one MCP server made from one OpenAPI document\n\nusage: mcp-runner [FLAG…]\n\n",
+        "mcp-runner: one MCP server made from one OpenAPI document\n\nusage: mcp-runner [FLAG…]\n       \
+         mcp-runner inspect FILE|URL|- [--json] [FLAG…]  shows the tools of a document and serves nothing\n\n",
     );
     for flag in FLAGS {
         let left = flag.value.map_or_else(|| flag.name.to_owned(), |value| format!("{} {value}", flag.name));

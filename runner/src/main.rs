@@ -2,11 +2,14 @@
 //! supervisor at all. Here the parts are put together, in the order in which a start can fail.
 
 mod base64;
+mod build;
 mod channel;
 mod client;
 mod config;
 mod failure;
 mod flags;
+mod hash;
+mod inspect;
 mod memory;
 mod nearest;
 mod openapi;
@@ -22,18 +25,22 @@ use std::time::Duration;
 
 use mcp_init::channel::FromService;
 
+use build::{Made, Recipe};
 use channel::Channel;
 use config::{Listen, RunnerConfig, Transport};
 use failure::Failure;
 use flags::Asked;
 use serve::{Door, Handler, Listener, Stop};
-use tools::{Catalogue, CompileOptions};
+use tools::Shelf;
 use upstream::{Settings, Upstream};
 use vitals::Vitals;
 
 /// The way in, and the one place that says how it ended.
 fn main() -> ExitCode {
     mcp_init::memory::settle();
+    if std::env::args_os().nth(1).is_some_and(|first| first == build::CHILD_ARGUMENT) {
+        return compile();
+    }
     let mut channel = Channel::inherit();
     let mut server_id = Box::default();
     let Err(failure) = run(&mut channel, &mut server_id) else {
@@ -51,6 +58,10 @@ fn run(channel: &mut Channel, server_id: &mut Box<str>) -> Result<(), Failure> {
     let flags = match flags::parse(arguments)? {
         Asked::Help => return print(&flags::help()),
         Asked::Version => return print(concat!("mcp-runner ", env!("CARGO_PKG_VERSION"), "\n")),
+        Asked::Inspect(flags, as_json) => {
+            let config = config::read(flags)?;
+            return print(&runtime()?.block_on(inspect::inspect(&config, as_json))?);
+        }
         Asked::Serve(flags) => flags,
     };
     if let Some(id) = flags.top.get("serverId").and_then(serde_json::Value::as_str) {
@@ -58,18 +69,28 @@ fn run(channel: &mut Channel, server_id: &mut Box<str>) -> Result<(), Failure> {
     }
     let config = config::read(flags)?;
     server_id.clone_from(&config.server_id);
-    // One thread does all the work. The few others that names and terminals may need are small and short-lived.
-    let runtime = tokio::runtime::Builder::new_current_thread()
+    let runtime = runtime()?;
+    let served = runtime.block_on(serve(config, channel));
+    // Nothing that still waits (for a terminal, for a name) may hold up the end.
+    runtime.shutdown_background();
+    served
+}
+
+/// One thread does all the work. The few others that names and terminals may need are small and short-lived.
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .max_blocking_threads(4)
         .thread_stack_size(256 * 1024)
         .thread_keep_alive(Duration::from_secs(1))
         .build()
-        .map_err(|error| Failure::start(format!("cannot start: {error}")))?;
-    let served = runtime.block_on(serve(config, channel));
-    // Nothing that still waits (for a terminal, for a name) may hold up the end.
-    runtime.shutdown_background();
-    served
+        .map_err(|error| Failure::start(format!("cannot start: {error}")))
+}
+
+/// What a runner has a child do: one catalogue. All that it says goes to its parent, by stdout.
+fn compile() -> ExitCode {
+    let made = runtime().map(|runtime| runtime.block_on(build::serve_child()));
+    if matches!(made, Ok(Ok(()))) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// From the document to the end of the last request.
@@ -104,32 +125,35 @@ async fn serve(mut config: RunnerConfig, channel: &mut Channel) -> Result<(), Fa
     }
 }
 
-/// Makes tools of the document, which is gone when this returns.
+/// Makes tools of the document, which is gone when this returns, and watches it from then on.
 async fn build(config: &mut RunnerConfig, vitals: Arc<Vitals>) -> Result<Handler, Failure> {
-    let base_url = config.base_url.as_deref();
-    let source = &config.document;
-    let options = CompileOptions::new(source, base_url, config.auth.all(), &config.custom_headers);
-    let options = options.map_err(Failure::start)?;
+    let recipe = Recipe::new(config);
     // The cheap checks come first: a large document takes a while.
+    recipe.check().map_err(Failure::start)?;
     let upstream = Upstream::new(Settings {
         auth: std::mem::take(&mut config.auth),
         custom_headers: std::mem::take(&mut config.custom_headers),
         forward_headers: std::mem::take(&mut config.forward_headers),
         reach: std::mem::take(&mut config.upstream),
-        is_chosen: base_url.is_some(),
+        is_chosen: recipe.base_url.is_some(),
         logs_headers: config.debug_headers,
     });
     let upstream = upstream.map_err(Failure::start)?;
-    let document = openapi::load(source, &config.origin).await.map_err(Failure::start)?;
-    let (catalogue, skipped) = Catalogue::compile(document, &options).map_err(Failure::start)?;
+    let Made::New(catalogue, head, fingerprint) = build::make(&recipe).await.map_err(Failure::start)? else {
+        return Err(Failure::start("cannot make the catalogue: nothing was read"));
+    };
     mcp_init::memory::give_back();
     // And once more when it serves: what only the start needed.
     memory::give_back_soon();
-    for operation in &skipped {
-        say(&format!("skipped {operation}"));
-    }
+    head.notes.iter().for_each(|note| say(note));
+    head.skipped.iter().for_each(|operation| say(&format!("skipped {operation}")));
+    let shelf = Shelf::new(*catalogue);
+    let watched =
+        build::watch(recipe, head.files, fingerprint, config.document.reload_interval, shelf.clone(), say);
+    tokio::spawn(watched);
     let name = if config.server_id.is_empty() { env!("CARGO_PKG_NAME") } else { &config.server_id };
-    Ok(Handler::new(name, config.server_name.as_deref(), Arc::new(catalogue), upstream, vitals))
+    let mode = config.document.mode;
+    Ok(Handler::new(name, config.server_name.as_deref(), shelf, mode, upstream, vitals))
 }
 
 /// Takes the configured address; from then on the kernel accepts.

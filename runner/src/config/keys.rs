@@ -52,6 +52,11 @@ impl<'a> Keys<'a> {
         self.left.swap_remove(key).filter(|value| !value.is_null())
     }
 
+    /// Whether the key has this value; it is not taken.
+    pub(super) fn has(&self, key: &str, value: &Value) -> bool {
+        self.left.get(key) == Some(value)
+    }
+
     /// The key's value, which must be a string.
     pub(super) fn text(&mut self, key: &'static str) -> Result<Option<String>, Failure> {
         match self.take(key) {

@@ -22,7 +22,7 @@ fn defaults_are_loopback_and_a_free_port() {
     let config = config(json!({"mcpConfig": {"openApiData": "pets.json"}}), json!({})).unwrap();
     assert_eq!(config.listen, Listen::Tcp("127.0.0.1:0".parse().unwrap()));
     assert_eq!((config.transport, &*config.endpoint), (Transport::Streamable, "/mcp"));
-    assert_eq!(config.origin, Origin("/etc/x".into()));
+    assert_eq!(config.document.origin, Origin("/etc/x".into()));
 }
 
 #[test]
@@ -30,7 +30,7 @@ fn flags_beat_the_file_and_their_paths_start_here() {
     let file = json!({"serverId": "a", "mcpConfig": {"port": 1, "openApiData": "pets.json"}});
     let config = config(file, json!({"port": 2, "openApiData": "other.json"})).unwrap();
     assert_eq!(config.listen, Listen::Tcp("127.0.0.1:2".parse().unwrap()));
-    assert_eq!((&config.document, config.origin), (&json!("other.json"), Origin("".into())));
+    assert_eq!((&config.document.source, config.document.origin), (&json!("other.json"), Origin("".into())));
 }
 
 #[test]

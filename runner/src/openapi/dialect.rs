@@ -41,7 +41,8 @@ pub(super) fn complete(schema: &mut Map<String, Value>, map: &Map<String, Value>
     {
         schema.insert("items".to_owned(), json!({}));
     }
-    if map.get("nullable") == Some(&Value::Bool(true)) {
+    // The second is how documents of 2.0 say it.
+    if ["nullable", "x-nullable"].iter().any(|keyword| map.get(*keyword) == Some(&Value::Bool(true))) {
         admit_null(schema);
     }
 }
@@ -66,7 +67,7 @@ fn type_of(schema: &Map<String, Value>, map: &Map<String, Value>) -> Option<Valu
 }
 
 /// `nullable: true` of 3.0: the value may also be null, whatever else is said.
-fn admit_null(schema: &mut Map<String, Value>) {
+pub(crate) fn admit_null(schema: &mut Map<String, Value>) {
     if let Some(values) = schema.get_mut("enum").and_then(Value::as_array_mut)
         && !values.contains(&Value::Null)
     {

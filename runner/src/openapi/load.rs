@@ -1,200 +1,122 @@
-//! From a source (inline, path, URL) to a document that is known to be `OpenAPI` 3.0 or 3.1.
+//! From a source (inline, stdin, path, URL) to one document in the form of `OpenAPI` 3: its files brought
+//! together, its overlays applied, Swagger 2.0 translated.
 
-use std::fs::File;
-use std::io::{self, Read};
-use std::path::Path;
-use std::time::Duration;
+use std::path::{Path, PathBuf};
 
-use bytes::Bytes;
-use http::{Request, header};
-use http_body_util::Full;
 use serde_json::Value;
 
-use super::{Base, DocumentError, is_url};
-use crate::client::{Client, Limits, USER_AGENT};
-use crate::config::Origin;
+use super::bundle::bundle;
+use super::parse::{check_version, parse};
+use super::place::Location;
+use super::read::{BYTES_MAX, Reader, stream};
+use super::{DocumentError, Stamp, overlay, swagger};
 
-/// Largest document: the largest public one known has 47 MB.
-const BYTES_MAX: usize = 64 << 20;
-/// Longest wait for a document behind a URL.
-const FETCH_MAX: Duration = Duration::from_secs(30);
+/// A document, and what is worth knowing of how it was read.
+#[derive(Debug)]
+pub(crate) struct Loaded {
+    /// The document, in the form of `OpenAPI` 3.
+    pub(crate) document: Value,
+    /// What went otherwise than it should, and did not stop it.
+    pub(crate) notes: Vec<String>,
+    /// The files it was read from, as they were then.
+    pub(crate) files: Vec<Stamp>,
+    /// Whether all of it is what the kept copies say: nothing changed since they were made.
+    pub(crate) is_same: bool,
+}
 
-/// Reads a document: an object is taken as it is, a string is an `http(s)` URL or a path from `origin`.
-pub(crate) async fn load(source: &Value, origin: &Origin) -> Result<Value, DocumentError> {
-    let (name, bytes) = match source {
-        Value::Object(_) => {
-            check_version(source, "the inline document")?;
-            return Ok(source.clone());
-        }
-        Value::String(url) if is_url(url) => (public(url).to_owned(), fetch(url).await?),
-        Value::String(path) => {
-            let path = origin.0.join(path);
-            let name = path.display().to_string();
-            (name.clone(), Bytes::from(read(&path).map_err(|reason| cannot_read(&name, &reason))?))
-        }
-        _ => {
-            return Err(DocumentError::new("cannot use openApiData: it is neither an object nor a string"));
-        }
+/// What is to be read.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Source<'a> {
+    /// An object is a document, a string the path or URL of one, `-` stdin.
+    pub(crate) document: &'a Value,
+    /// Where a relative path in it starts.
+    pub(crate) folder: &'a Path,
+    /// One overlay or several, each like a document.
+    pub(crate) overlay: Option<&'a Value>,
+    /// Where their relative paths start.
+    pub(crate) overlay_folder: &'a Path,
+}
+
+/// Reads a document. Copies of what URLs give are kept in a folder, if there is one.
+pub(crate) async fn load(source: Source<'_>, kept_in: Option<PathBuf>) -> Result<Loaded, DocumentError> {
+    let mut reader = Reader::new(kept_in);
+    let (at, mut document) = read(source.document, source.folder, &mut reader).await?;
+    let overlays = match source.overlay {
+        None => &[][..],
+        Some(Value::Array(list)) => list,
+        Some(one) => std::slice::from_ref(one),
     };
+    let mut notes = Vec::new();
+    for written in overlays {
+        let (place, overlay) = one(written, source.overlay_folder, &mut reader).await?;
+        overlay::apply(&mut document, &overlay, &place.name(), &mut notes)?;
+    }
+    if !overlays.is_empty() {
+        check_version(&document, &at.name())?;
+    }
+    bundle(&mut document, &at, &mut reader, &mut notes).await;
+    let is_same = reader.is_same();
+    reader.keep();
+    notes.append(&mut reader.notes);
+    if swagger::is_swagger(&document) && document.get("openapi").is_none() {
+        document = swagger::translate(document);
+    }
+    Ok(Loaded { document, notes, files: reader.files, is_same })
+}
+
+/// The document itself, known to be `OpenAPI`. A URL that has come to give something else is as good as down.
+async fn read(
+    written: &Value,
+    folder: &Path,
+    reader: &mut Reader,
+) -> Result<(Location, Value), DocumentError> {
+    let checked = async |reader: &mut Reader| {
+        let (at, document) = one(written, folder, reader).await?;
+        check_version(&document, &at.name())?;
+        Ok::<_, DocumentError>((at, document))
+    };
+    let error = match checked(reader).await {
+        Ok(read) => return Ok(read),
+        Err(error) => error,
+    };
+    let (Some(bytes), Some(url)) = (reader.forget(), written.as_str()) else {
+        return Err(error);
+    };
+    let at = Location::written(url, folder);
+    let copy = parse(&at.name(), &bytes)?;
+    reader.notes.push(format!("{error}; the last copy of it is used"));
+    Ok((at, copy))
+}
+
+/// One document or overlay, as it was given, and where it is.
+async fn one(
+    written: &Value,
+    folder: &Path,
+    reader: &mut Reader,
+) -> Result<(Location, Value), DocumentError> {
+    let at = match written {
+        Value::Object(_) => return Ok((Location::Nowhere, written.clone())),
+        Value::String(text) if text == "-" => {
+            let cannot = |reason: &dyn std::fmt::Display| {
+                DocumentError::new(format!("cannot read document from stdin: {reason}"))
+            };
+            let bytes = stream(std::io::stdin().lock(), 0, BYTES_MAX).map_err(|error| cannot(&error))?;
+            return Ok((Location::Nowhere, parse("from stdin", &bytes)?));
+        }
+        Value::String(text) if text.trim_start().starts_with('{') || text.contains('\n') => {
+            return Ok((Location::Nowhere, parse("given inline", text.as_bytes())?));
+        }
+        Value::String(text) => Location::written(text, folder),
+        _ => return Err(DocumentError::new("cannot read a document: it is neither an object nor a string")),
+    };
+    let name = at.name();
+    let bytes = reader.read(&at).await;
+    let bytes =
+        bytes.map_err(|reason| DocumentError::new(format!("cannot read document {name}: {reason}")))?;
     let document = parse(&name, &bytes)?;
-    check_version(&document, &name)?;
-    Ok(document)
-}
-
-/// One line for a document that could not be read.
-fn cannot_read(name: &str, reason: &dyn std::fmt::Display) -> DocumentError {
-    DocumentError::new(format!("cannot read document {name}: {reason}"))
-}
-
-/// Reads a file, never more than the bound (a fifo or a device has no length to check).
-fn read(path: &Path) -> io::Result<Vec<u8>> {
-    let file = File::open(path)?;
-    let length = usize::try_from(file.metadata()?.len()).unwrap_or(usize::MAX);
-    let mut bytes = Vec::with_capacity(length.min(BYTES_MAX).saturating_add(1));
-    let limit = u64::try_from(BYTES_MAX).unwrap_or(u64::MAX).saturating_add(1);
-    file.take(limit).read_to_end(&mut bytes)?;
-    if bytes.len() > BYTES_MAX {
-        return Err(io::Error::other(format!("it is larger than {} MiB", BYTES_MAX >> 20)));
-    }
-    Ok(bytes)
-}
-
-/// What may be said of a URL: its query may carry a token.
-fn public(url: &str) -> &str {
-    url.split(['?', '#']).next().unwrap_or_default()
-}
-
-/// Reads a URL. The pool it needs is gone afterwards.
-async fn fetch(url: &str) -> Result<Bytes, DocumentError> {
-    let name = public(url);
-    Base::parse(name).map_err(|reason| DocumentError::new(format!("cannot read document: {reason}")))?;
-    let request = Request::get(url.split('#').next().unwrap_or_default())
-        .header(header::ACCEPT, "application/json, */*;q=0.5")
-        .header(header::USER_AGENT, USER_AGENT)
-        .body(Full::default())
-        .map_err(|reason| cannot_read(name, &reason))?;
-    let limits = Limits { time_max: FETCH_MAX, body_bytes_max: BYTES_MAX };
-    let reply = Client::default().send(request, limits).await.map_err(|reason| cannot_read(name, &reason))?;
-    if reply.status.is_redirection() {
-        let target = reply.headers.get(header::LOCATION).and_then(|value| value.to_str().ok());
-        let reason = format!("it has moved to {}", target.unwrap_or("an unnamed place"));
-        return Err(cannot_read(name, &reason));
-    }
-    if !reply.status.is_success() {
-        return Err(cannot_read(name, &format!("the server answered {}", reply.status)));
-    }
-    Ok(reply.body)
-}
-
-/// Parses JSON; an error says the line and column.
-fn parse(name: &str, bytes: &[u8]) -> Result<Value, DocumentError> {
-    let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    serde_json::from_slice(text).map_err(|error| {
-        let (line, column) = (error.line(), error.column());
-        let whole = error.to_string();
-        let reason = whole.strip_suffix(&format!(" at line {line} column {column}")).unwrap_or(&whole);
-        let first = text.iter().find(|byte| !byte.is_ascii_whitespace());
-        let hint = match first {
-            Some(b'{' | b'[') => "",
-            Some(b'<') => " (it looks like HTML)",
-            Some(_) => " (it does not look like JSON; YAML is not read)",
-            None => " (it is empty)",
-        };
-        let message = format!("cannot parse document {name}: line {line}, column {column}: {reason}{hint}");
-        DocumentError::new(message)
-    })
-}
-
-/// Refuses what is not `OpenAPI` 3.0 or 3.1, and says what it is.
-fn check_version(document: &Value, name: &str) -> Result<(), DocumentError> {
-    let found = match (document.get("openapi"), document.get("swagger")) {
-        (Some(Value::String(version)), _) if version.starts_with("3.0") || version.starts_with("3.1") => {
-            return Ok(());
-        }
-        (Some(version), _) => format!("openapi {}", plain(version)),
-        (None, Some(version)) => format!("swagger {}", plain(version)),
-        (None, None) => "neither \"openapi\" nor \"swagger\"".to_owned(),
-    };
-    let message = format!("cannot use document {name}: not an OpenAPI 3.0 or 3.1 document (found {found})");
-    Err(DocumentError::new(message))
-}
-
-/// A version as a person wrote it, short.
-fn plain(version: &Value) -> String {
-    let text = version.as_str().map_or_else(|| version.to_string(), str::to_owned);
-    super::bounded(&text, 20)
+    Ok((at, document))
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    use tokio::net::TcpListener;
-
-    use super::*;
-
-    #[test]
-    fn bad_json_says_where() {
-        let text = |bytes: &[u8]| parse("api.json", bytes).unwrap_err().to_string();
-        assert_eq!(
-            text(b"{\n  \"openapi\": \"3.0.0\",\n  oops\n}"),
-            "cannot parse document api.json: line 3, column 3: key must be a string"
-        );
-        assert!(text(b"openapi: 3.0.0").contains("YAML is not read"));
-        assert!(text(b"<html>").contains("HTML"));
-        assert!(text(b"").contains("empty"));
-        assert!(parse("x", b"\xef\xbb\xbf{}").is_ok());
-    }
-
-    #[test]
-    fn versions_are_told_apart() {
-        let text = |document: Value| check_version(&document, "x").map_err(|e| e.to_string());
-        assert_eq!(text(json!({"openapi": "3.0.3"})), Ok(()));
-        assert_eq!(text(json!({"openapi": "3.1.0"})), Ok(()));
-        let swagger = text(json!({"swagger": "2.0"})).unwrap_err();
-        assert!(swagger.contains("not an OpenAPI 3.0 or 3.1 document (found swagger 2.0)"));
-        assert!(text(json!({"openapi": 3})).unwrap_err().contains("found openapi 3"));
-        assert!(text(json!([])).unwrap_err().contains("neither"));
-    }
-
-    /// A URL with a query, behind which one request gets this reply.
-    async fn serve(reply: &'static str) -> Value {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}/api.json?token=secret", listener.local_addr().unwrap());
-        tokio::spawn(async move {
-            let (mut stream, _) = listener.accept().await.unwrap();
-            let mut request = [0; 1024];
-            let length = stream.read(&mut request).await.unwrap();
-            assert!(request[..length].starts_with(b"GET /api.json?token=secret HTTP/1.1"));
-            stream.write_all(reply.as_bytes()).await.unwrap();
-        });
-        json!(url)
-    }
-
-    #[tokio::test]
-    async fn documents_are_read_from_urls() {
-        let origin = Origin("/nowhere".into());
-        let good = serve("HTTP/1.1 200 OK\r\ncontent-length: 19\r\n\r\n{\"openapi\":\"3.1.0\"}").await;
-        assert_eq!(load(&good, &origin).await, Ok(json!({"openapi": "3.1.0"})));
-        let told = [
-            ("HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n", "the server answered 404 Not Found"),
-            ("HTTP/1.1 301 Gone\r\nlocation: http://b/c\r\n\r\n", "it has moved to http://b/c"),
-            ("HTTP/1.1 200 OK\r\ncontent-length: 17\r\n\r\n{\"swagger\":\"2.0\"}", "found swagger 2.0"),
-        ];
-        for (reply, reason) in told {
-            let error = load(&serve(reply).await, &origin).await.unwrap_err().to_string();
-            assert!(error.contains(reason) && !error.contains("secret"), "{error}");
-        }
-    }
-
-    #[tokio::test]
-    async fn sources_that_cannot_be_read_say_why() {
-        let origin = Origin("/nowhere".into());
-        let text = async |source: Value| load(&source, &origin).await.unwrap_err().to_string();
-        let missing = text(json!("api.json")).await;
-        assert!(missing.starts_with("cannot read document /nowhere/api.json: No such file"), "{missing}");
-        assert!(text(json!(7)).await.contains("neither an object nor a string"));
-        let refused = text(json!("http://127.0.0.1:1/api.json?token=secret")).await;
-        assert!(refused.contains("refused") && !refused.contains("secret"), "{refused}");
-    }
-}
+#[path = "load_tests.rs"]
+mod tests;

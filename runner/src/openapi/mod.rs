@@ -1,25 +1,40 @@
 //! Documents: read, checked, resolved, and rewritten as JSON Schema 2020-12. Knows nothing of MCP.
 //!
-//! A document stays a `serde_json::Value`: 3.0 and 3.1 are read by the same code, and what a strict type
-//! would refuse (a third of real documents break some rule) costs one operation at most.
+//! A document stays a `serde_json::Value`: 3.0, 3.1 and 3.2 are read by the same code, 2.0 is translated first,
+//! and what a strict type would refuse (a third of real documents break some rule) costs one operation at most.
 
+mod bundle;
 mod dialect;
 mod example;
+mod jsonpath;
 mod keyword;
 mod load;
 mod operation;
+mod output;
+mod overlay;
+mod parse;
+mod pathfilter;
+mod place;
+mod read;
 mod resolve;
 mod schema;
 mod server;
+mod stamp;
+mod swagger;
+mod yaml;
 
 use std::fmt;
 
+pub(crate) use dialect::admit_null;
 pub(crate) use example::Examples;
-pub(crate) use load::load;
+pub(crate) use load::{Source, load};
 pub(crate) use operation::{Operation, Parameter, Place, document_server, operations};
+pub(crate) use output::{conform, output};
+pub(crate) use read::put;
 pub(crate) use resolve::{Resolver, Unresolved, percent_decoded};
 pub(crate) use schema::{Builder, Built};
 pub(crate) use server::{Base, is_url};
+pub(crate) use stamp::Stamp;
 
 /// Why a document cannot be served at all. Its text is one line that names the document.
 #[derive(Debug, PartialEq, Eq)]

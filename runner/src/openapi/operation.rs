@@ -1,6 +1,7 @@
 //! The operations of a document, each with the parameters and the server that hold for it. Reads only.
 
 use http::Method;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::resolve::reference;
@@ -18,8 +19,11 @@ const METHODS: [(&str, Method); 8] = [
     ("trace", Method::TRACE),
 ];
 
+/// Media types that one `Accept` names.
+const ACCEPTED_MAX: usize = 6;
+
 /// Where a parameter goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) enum Place {
     /// Into the path.
     Path,
@@ -29,6 +33,8 @@ pub(crate) enum Place {
     Header,
     /// Into the `Cookie` header.
     Cookie,
+    /// It is the whole query (3.2).
+    Querystring,
 }
 
 impl Place {
@@ -39,6 +45,7 @@ impl Place {
             "query" => Self::Query,
             "header" => Self::Header,
             "cookie" => Self::Cookie,
+            "querystring" => Self::Querystring,
             _ => return None,
         })
     }
@@ -50,6 +57,7 @@ impl Place {
             Self::Query => "query",
             Self::Header => "header",
             Self::Cookie => "cookie",
+            Self::Querystring => "querystring",
         }
     }
 }
@@ -105,6 +113,46 @@ impl<'a> Operation<'a> {
         self.value.get("operationId")?.as_str().filter(|id| !id.trim().is_empty())
     }
 
+    /// What it says under a keyword, else what its path says.
+    pub(crate) fn says(&self, keyword: &str) -> Option<&'a Value> {
+        self.value.get(keyword).or_else(|| self.item.get(keyword))
+    }
+
+    /// Its tags.
+    pub(crate) fn tags(&self) -> Vec<&'a str> {
+        let tags = self.value.get("tags").and_then(Value::as_array);
+        tags.into_iter().flatten().filter_map(Value::as_str).collect()
+    }
+
+    /// Whether callers are to use something else.
+    pub(crate) fn is_deprecated(&self) -> bool {
+        self.value.get("deprecated") == Some(&Value::Bool(true))
+    }
+
+    /// What to ask for with `Accept`: the media types of its successful answers, JSON first. Empty when it says
+    /// none.
+    pub(crate) fn accept(&self, resolver: Resolver<'a>) -> String {
+        let responses = self.value.get("responses").and_then(Value::as_object);
+        let good = responses.into_iter().flatten().filter(|(status, _)| status.starts_with('2'));
+        let contents =
+            good.filter_map(|(_, response)| resolver.follow(response).ok()?.get("content")?.as_object());
+        let allowed = |c: char| c.is_ascii_alphanumeric() || "/+-._*; =\"".contains(c);
+        let mut kinds: Vec<&str> = Vec::new();
+        for kind in contents.flat_map(Map::keys).map(|kind| kind.trim()) {
+            if kind.contains('/') && kind.chars().all(allowed) && !kinds.contains(&kind) {
+                kinds.push(kind);
+            }
+        }
+        // Sorted without changing the order among equals.
+        kinds.sort_by_key(|kind| (*kind != "application/json", !kind.contains("json"), kind.contains('*')));
+        kinds.truncate(ACCEPTED_MAX);
+        if kinds.is_empty() || kinds == ["*/*"] {
+            return String::new();
+        }
+        kinds.retain(|kind| *kind != "*/*");
+        format!("{}, */*;q=0.1", kinds.join(", "))
+    }
+
     /// Its own parameters and those of its path, its own winning. A parameter that can be left out and makes
     /// no sense is left out.
     pub(crate) fn parameters(&self, resolver: Resolver<'a>) -> Result<Vec<Parameter<'a>>, Unresolved> {
@@ -117,6 +165,7 @@ impl<'a> Operation<'a> {
                 let value = resolver.follow(written)?;
                 let place = value.get("in").and_then(Value::as_str).and_then(Place::parse);
                 let name = value.get("name").and_then(Value::as_str).filter(|name| !name.is_empty());
+                let name = name.or_else(|| (place == Some(Place::Querystring)).then_some("query"));
                 let (Some(place), Some(name)) = (place, name) else {
                     continue;
                 };
@@ -163,6 +212,8 @@ pub(crate) fn operations<'a>(
         for holder in [Some(item), reference(written).is_some().then_some(written)].into_iter().flatten() {
             let methods = holder.as_object();
             found.extend(methods.into_iter().flat_map(|methods| in_item(path, holder, methods)).map(Ok));
+            let additional = holder.get("additionalOperations").and_then(Value::as_object);
+            found.extend(additional.into_iter().flat_map(|methods| additional_in(path, holder, methods)));
         }
     }
     found
@@ -174,9 +225,25 @@ fn in_item<'a>(
     item: &'a Value,
     methods: &'a Map<String, Value>,
 ) -> impl Iterator<Item = Operation<'a>> {
-    METHODS.into_iter().filter_map(move |(name, method)| {
+    let query = Method::from_bytes(b"QUERY").ok().map(|method| ("query", method));
+    METHODS.into_iter().chain(query).filter_map(move |(name, method)| {
         let value = methods.get(name).filter(|value| value.is_object())?;
         Some(Operation { method, path, value, item })
+    })
+}
+
+/// The operations of a path item whose methods have no keyword of their own (3.2).
+fn additional_in<'a>(
+    path: &'a str,
+    item: &'a Value,
+    methods: &'a Map<String, Value>,
+) -> impl Iterator<Item = Result<Operation<'a>, (&'a str, String)>> {
+    methods.iter().filter(|(_, value)| value.is_object()).map(move |(name, value)| {
+        match Method::from_bytes(name.as_bytes()) {
+            // This one would turn the connection into something else.
+            Ok(method) if method != Method::CONNECT => Ok(Operation { method, path, value, item }),
+            _ => Err((path, format!("{name:?} is no method of HTTP that can be sent"))),
+        }
     })
 }
 

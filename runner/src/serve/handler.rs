@@ -1,25 +1,32 @@
 //! The tools as the protocol library wants to see them. No transport here, and no HTTP.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use rmcp::model::{
     CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, GetPromptRequestParams,
-    GetPromptResponse, Implementation, JsonObject, ListToolsResult, PaginatedRequestParams, ProtocolVersion,
-    ReadResourceRequestParams, ReadResourceResponse, ServerCapabilities, ServerConfig, Tool, ToolAnnotations,
+    GetPromptResponse, Implementation, JsonObject, ListToolsResult, PaginatedRequestParams,
+    ProgressNotificationParam, ProtocolVersion, ReadResourceRequestParams, ReadResourceResponse,
+    ResourceContents, ServerCapabilities, ServerConfig, SubscriptionFilter, Tool, ToolAnnotations,
 };
-use rmcp::service::RequestContext;
+use rmcp::service::{NotificationContext, RequestContext, SubscriptionContext};
 use rmcp::{ErrorData, RoleServer, ServerHandler};
 use serde_json::json;
 use tokio::time::Instant;
 
 use super::Answers;
 use crate::memory;
-use crate::tools::{self, Answer, SharedCatalogue};
+use crate::tools::{self, Answer, Arguments, Block, Catalogue, Mode, Search, Shelf, listing};
 use crate::upstream::Upstream;
 use crate::vitals::Vitals;
 
 /// From this many tools on, a list leaves behind memory that is worth giving back.
 const TOOLS_LARGE: usize = 100;
+/// How often a client that asked for it is told that a call still waits.
+const PROGRESS_EVERY: Duration = Duration::from_secs(3);
+
+/// How long it takes to see that a client is gone that waits for news of the tools.
+const CLOSED_SEEN_AFTER: Duration = Duration::from_secs(30);
 
 /// One server's tools. A clone is a reference: the library makes one for each request.
 #[derive(Debug, Clone)]
@@ -31,30 +38,35 @@ struct Shared {
     /// Name and title, for clients.
     implementation: Implementation,
     /// The tools.
-    catalogue: SharedCatalogue,
+    shelf: Shelf,
+    /// How they are listed.
+    mode: Mode,
     /// Where calls go.
     upstream: Upstream,
     /// Where calls are counted.
     vitals: Arc<Vitals>,
 }
 
+impl Answers for Handler {}
+
 impl Handler {
     /// A handler for these tools.
     pub(crate) fn new(
         name: &str,
         title: Option<&str>,
-        catalogue: SharedCatalogue,
+        shelf: Shelf,
+        mode: Mode,
         upstream: Upstream,
         vitals: Arc<Vitals>,
     ) -> Self {
         let mut implementation = Implementation::new(name, env!("CARGO_PKG_VERSION"));
         implementation.title = title.map(str::to_owned);
-        Self(Arc::new(Shared { implementation, catalogue, upstream, vitals }))
+        Self(Arc::new(Shared { implementation, shelf, mode, upstream, vitals }))
     }
 
     /// How many tools there are.
     pub(crate) fn tools(&self) -> usize {
-        self.0.catalogue.tools.len()
+        self.0.shelf.current().len()
     }
 
     /// Makes the call, unless the client goes away first: then the upstream's connection is closed with it.
@@ -63,29 +75,94 @@ impl Handler {
         request: CallToolRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResult, ErrorData> {
-        let Some(index) = self.0.catalogue.tools.iter().position(|tool| *tool.name == *request.name) else {
-            return Err(ErrorData::invalid_params(format!("unknown tool: {}", request.name), None));
-        };
+        let catalogue = self.0.shelf.current();
         let arguments = request.arguments.unwrap_or_default();
+        let (index, arguments) = match self.target(&catalogue, &request.name, arguments)? {
+            Search::Answer(answer) => return Ok(result(answer, None)),
+            Search::Call(index, arguments) => (index, arguments),
+        };
         // What the request said of itself, where it came over HTTP.
         let client = context.extensions.get::<http::request::Parts>().map(|parts| &parts.headers);
         let answer = tokio::select! {
-            answer = self.0.upstream.call(&self.0.catalogue, index, arguments, client) => answer,
+            answer = self.0.upstream.call(&catalogue, index, arguments, client) => answer,
             () = context.ct.cancelled() => return Err(ErrorData::internal_error("cancelled", None)),
+            () = tell_progress(&context) => return Err(ErrorData::internal_error("cancelled", None)),
         };
         Ok(result(answer, context.protocol_version().as_ref()))
     }
+
+    /// What a call's name stands for.
+    fn target(&self, catalogue: &Catalogue, name: &str, arguments: Arguments) -> Result<Search, ErrorData> {
+        if self.0.mode.searches(catalogue)
+            && let Some(search) = Search::take(catalogue, name, &arguments)
+        {
+            return Ok(search);
+        }
+        let unknown = || ErrorData::invalid_params(format!("unknown tool: {name}"), None);
+        catalogue.find(name).map(|index| Search::Call(index, arguments)).ok_or_else(unknown)
+    }
 }
 
-impl Answers for Handler {}
+/// Tells a client that asked for it that its call still waits. Never ends by itself.
+async fn tell_progress(context: &RequestContext<RoleServer>) {
+    let Some(token) = context.meta.get_progress_token() else {
+        return std::future::pending().await;
+    };
+    let mut waited = Duration::ZERO;
+    loop {
+        tokio::time::sleep(PROGRESS_EVERY).await;
+        waited += PROGRESS_EVERY;
+        let told = ProgressNotificationParam::new(token.clone(), waited.as_secs_f64())
+            .with_message(format!("waiting for the API, {} s so far", waited.as_secs()));
+        // A client that cannot be told will see the answer all the same.
+        drop(context.peer.notify_progress(told).await);
+    }
+}
 
 impl ServerHandler for Handler {
     fn get_info(&self) -> ServerConfig {
         // The library answers `prompts/list` with an empty list, and what is answered must be declared. It
         // does so for resources too, but there a declaration makes some clients spend a model's context on
         // tools to browse them, so nothing is promised.
-        let capabilities = ServerCapabilities::builder().enable_tools().enable_prompts().build();
+        let capabilities =
+            ServerCapabilities::builder().enable_tools().enable_tool_list_changed().enable_prompts().build();
         ServerConfig::new(capabilities).with_server_info(self.0.implementation.clone())
+    }
+
+    async fn on_initialized(&self, context: NotificationContext<RoleServer>) {
+        // Until 2026-07-28 a client is told over its connection, if that stays.
+        let mut news = self.0.shelf.changes();
+        tokio::spawn(async move {
+            while !context.peer.is_transport_closed() {
+                let told = tokio::select! {
+                    changed = news.changed() => changed.is_ok() && context.peer.notify_tool_list_changed().await.is_ok(),
+                    () = tokio::time::sleep(CLOSED_SEEN_AFTER) => true,
+                };
+                if !told {
+                    return;
+                }
+            }
+        });
+    }
+
+    fn accepted_subscription_filter(&self, requested: &SubscriptionFilter) -> Option<SubscriptionFilter> {
+        let mut accepted = SubscriptionFilter::default();
+        accepted.tools_list_changed = requested.tools_list_changed;
+        Some(accepted)
+    }
+
+    async fn listen(&self, context: SubscriptionContext) -> Result<(), ErrorData> {
+        let mut news = self.0.shelf.changes();
+        loop {
+            tokio::select! {
+                () = context.cancelled() => return Ok(()),
+                changed = news.changed() => {
+                    if changed.is_err() || context.sink().notify_tool_list_changed().await.is_err() {
+                        return Ok(());
+                    }
+                }
+            }
+        }
     }
 
     async fn list_tools(
@@ -94,9 +171,12 @@ impl ServerHandler for Handler {
         _: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
         let began = Instant::now();
+        let catalogue = self.0.shelf.current();
+        let cannot = |error| ErrorData::internal_error(format!("cannot read the tools: {error}"), None);
         // Parsed for this answer only: kept, the schemas of a large document would weigh ten times their text.
-        let listed = self.0.catalogue.tools.iter().map(listed).collect();
-        if self.tools() >= TOOLS_LARGE {
+        let listed: Vec<Tool> =
+            listing(&catalogue, self.0.mode).map_err(cannot)?.into_iter().map(listed).collect();
+        if listed.len() >= TOOLS_LARGE {
             memory::give_back_soon();
         }
         self.0.vitals.count(began.elapsed(), false);
@@ -133,30 +213,51 @@ impl ServerHandler for Handler {
     }
 
     fn get_tool(&self, name: &str) -> Option<Tool> {
-        self.0.catalogue.tools.iter().find(|tool| *tool.name == *name).map(listed)
+        let catalogue = self.0.shelf.current();
+        let tool = match catalogue.find(name) {
+            Some(index) => catalogue.entry(index).ok()?.tool,
+            None if self.0.mode.searches(&catalogue) => {
+                listing(&catalogue, self.0.mode).ok()?.into_iter().find(|tool| *tool.name == *name)?
+            }
+            None => return None,
+        };
+        Some(listed(tool))
     }
 }
 
 /// A tool in the library's form.
-fn listed(tool: &tools::Tool) -> Tool {
+fn listed(tool: tools::Tool) -> Tool {
     let schema: JsonObject = serde_json::from_str(tool.input_schema.get()).unwrap_or_default();
     let hints = tool.annotations;
-    let mut listed = Tool::new(tool.name.to_string(), tool.description.to_string(), schema);
-    listed.title = tool.title.as_deref().map(str::to_owned);
+    let mut listed = Tool::new(tool.name.into_string(), tool.description.into_string(), schema);
+    listed.title = tool.title.map(Into::into);
+    let output = tool.output_schema.and_then(|schema| serde_json::from_str::<JsonObject>(schema.get()).ok());
+    listed.output_schema = output.map(Arc::new);
     listed.annotations = Some(
         ToolAnnotations::new()
             .read_only(hints.read_only)
             .destructive(hints.destructive)
             .idempotent(hints.idempotent)
-            // An API is a world of its own to the model, and others change it.
-            .open_world(true),
+            .open_world(hints.open_world),
     );
     listed
 }
 
+/// A piece of an answer in the library's form.
+fn block(block: Block) -> ContentBlock {
+    match block {
+        Block::Text(text) => ContentBlock::text(text),
+        Block::Image(media_type, data) => ContentBlock::image(data, media_type),
+        Block::Audio(media_type, data) => ContentBlock::audio(data, media_type),
+        Block::Blob(uri, media_type, data) => {
+            ContentBlock::resource(ResourceContents::blob(data, uri).with_mime_type(media_type))
+        }
+    }
+}
+
 /// An answer in the library's form, and as this revision of the protocol allows it.
 fn result(answer: Answer, version: Option<&ProtocolVersion>) -> CallToolResult {
-    let content = vec![ContentBlock::text(answer.text)];
+    let content: Vec<ContentBlock> = answer.blocks.into_iter().map(block).collect();
     if answer.is_error {
         return CallToolResult::error(content);
     }

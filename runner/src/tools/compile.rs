@@ -1,26 +1,29 @@
-//! From a document to a catalogue. Everything a call needs is kept here; the document is dropped.
+//! From a document to a catalogue. Everything a call needs is kept there; the document is dropped.
 
 use std::collections::BTreeMap;
 
-use http::Method;
 use serde_json::Value;
 use serde_json::value::to_raw_value;
 
+use super::catalogue::{About, Draft, Record};
+use super::filter::{Facts, Filter};
 use super::name::Names;
 use super::route::{Mock, Route};
-use super::{Annotations, Catalogue, Skipped, Tool, input, security};
+use super::{Skipped, Tool, input, security, words};
 use crate::config::{AuthConfig, KeyPlace};
 use crate::openapi::{
     Base, Builder, DocumentError, Examples, Operation, Place, Resolver, bounded, document_server, is_url,
-    operations,
+    operations, output,
 };
 
-/// Characters of a tool's description.
-const DESCRIPTION_MAX: usize = 1_200;
-/// Characters of a tool's title.
-const TITLE_MAX: usize = 200;
 /// Bytes of a mock answer's body.
 const MOCK_BYTES_MAX: usize = 64 << 10;
+/// Bytes of one tool's output schema.
+const OUTPUT_BYTES_MAX: usize = 2 << 10;
+/// Bytes of all output schemas of a catalogue together; where they are more there are none.
+const OUTPUTS_BYTES_MAX: usize = 32 << 10;
+/// Characters of an API's title.
+const TITLE_MAX: usize = 100;
 
 /// Where calls go.
 #[derive(Debug, PartialEq, Eq)]
@@ -42,15 +45,36 @@ pub(crate) struct CompileOptions {
     document_url: Option<String>,
     /// Parameters the configuration gives, which are no arguments.
     supplied: Vec<(Place, String)>,
+    /// Which operations become tools.
+    filter: Filter,
+}
+
+/// The parameters that the configuration gives: a call need not, and cannot.
+pub(crate) fn supplied<'a>(
+    auth: impl IntoIterator<Item = &'a AuthConfig>,
+    custom_headers: &BTreeMap<String, String>,
+) -> Vec<(Place, String)> {
+    let mut supplied: Vec<_> =
+        custom_headers.keys().map(|name| (Place::Header, name.to_ascii_lowercase())).collect();
+    for auth in auth {
+        if let AuthConfig::ApiKey { place, name, .. } = auth {
+            supplied.push(match place {
+                KeyPlace::Header => (Place::Header, name.to_ascii_lowercase()),
+                KeyPlace::Query => (Place::Query, name.clone()),
+                KeyPlace::Cookie => (Place::Cookie, name.clone()),
+            });
+        }
+    }
+    supplied
 }
 
 impl CompileOptions {
     /// From the configuration's own values.
-    pub(crate) fn new<'a>(
-        source: &Value,
+    pub(crate) fn new(
+        document: &Value,
         base_url: Option<&str>,
-        auth: impl IntoIterator<Item = &'a AuthConfig>,
-        custom_headers: &BTreeMap<String, String>,
+        supplied: Vec<(Place, String)>,
+        filter: Filter,
     ) -> Result<Self, DocumentError> {
         let target = match base_url {
             None => Target::Document,
@@ -60,19 +84,8 @@ impl CompileOptions {
                     .map_err(|reason| DocumentError::new(format!("cannot use baseUrl: {reason}")))?,
             ),
         };
-        let mut supplied: Vec<_> =
-            custom_headers.keys().map(|name| (Place::Header, name.to_ascii_lowercase())).collect();
-        for auth in auth {
-            if let AuthConfig::ApiKey { place, name, .. } = auth {
-                supplied.push(match place {
-                    KeyPlace::Header => (Place::Header, name.to_ascii_lowercase()),
-                    KeyPlace::Query => (Place::Query, name.clone()),
-                    KeyPlace::Cookie => (Place::Cookie, name.clone()),
-                });
-            }
-        }
-        let document_url = source.as_str().filter(|source| is_url(source)).map(str::to_owned);
-        Ok(Self { target, document_url, supplied })
+        let document_url = document.as_str().filter(|source| is_url(source)).map(str::to_owned);
+        Ok(Self { target, document_url, supplied, filter })
     }
 
     /// Whether the configuration gives a parameter.
@@ -84,38 +97,44 @@ impl CompileOptions {
     }
 }
 
-impl Catalogue {
-    /// Makes a tool of every operation it can. The document ends here.
-    #[expect(clippy::needless_pass_by_value, reason = "whoever compiles a document is done with it")]
-    pub(crate) fn compile(
-        document: Value,
-        options: &CompileOptions,
-    ) -> Result<(Self, Vec<Skipped>), DocumentError> {
-        let resolver = Resolver::new(&document);
-        let mut compiler = Compiler {
-            document: &document,
-            resolver,
-            builder: Builder::new(&document),
-            options,
-            names: Names::default(),
-            catalogue: Self { tools: Vec::new(), routes: Vec::new(), bases: Vec::new() },
+/// Makes a tool of every operation it can. The document ends here.
+#[expect(clippy::needless_pass_by_value, reason = "whoever compiles a document is done with it")]
+pub(crate) fn compile(document: Value, options: &CompileOptions) -> Result<Draft, DocumentError> {
+    let resolver = Resolver::new(&document);
+    let mut compiler = Compiler {
+        document: &document,
+        resolver,
+        builder: Builder::new(&document),
+        options,
+        names: Names::default(),
+        bases: Vec::new(),
+        outputs_bytes: 0,
+        draft: Draft::default(),
+    };
+    let mut skipped = Vec::new();
+    for found in operations(&document, resolver) {
+        let (operation, reason) = match &found {
+            Ok(operation) if !compiler.wants(operation) => {
+                compiler.draft.head.left_out += 1;
+                continue;
+            }
+            Ok(operation) => match compiler.add(operation)? {
+                Ok(()) => continue,
+                Err(reason) => (operation.label(), reason),
+            },
+            Err((path, reason)) => ((*path).to_owned(), reason.clone()),
         };
-        let mut skipped = Vec::new();
-        for found in operations(&document, resolver) {
-            let (operation, reason) = match &found {
-                Ok(operation) => match compiler.add(operation)? {
-                    Ok(()) => continue,
-                    Err(reason) => (operation.label(), reason),
-                },
-                Err((path, reason)) => ((*path).to_owned(), reason.clone()),
-            };
-            skipped.push(Skipped { operation, reason });
-        }
-        let mut catalogue = compiler.catalogue;
-        catalogue.tools.shrink_to_fit();
-        catalogue.routes.shrink_to_fit();
-        Ok((catalogue, skipped))
+        skipped.push(Skipped { operation, reason });
     }
+    let (mut draft, outputs_bytes) = (compiler.draft, compiler.outputs_bytes);
+    if outputs_bytes > OUTPUTS_BYTES_MAX {
+        draft = draft.without_output_schemas();
+    }
+    let title = document.pointer("/info/title").and_then(Value::as_str).unwrap_or_default();
+    draft.head.title = bounded(title, TITLE_MAX);
+    draft.head.skipped = skipped;
+    draft.head.bases = compiler.bases.iter().map(ToString::to_string).collect();
+    Ok(draft)
 }
 
 /// A catalogue as it grows.
@@ -130,11 +149,27 @@ struct Compiler<'a> {
     options: &'a CompileOptions,
     /// Names of tools.
     names: Names,
+    /// Where calls go.
+    bases: Vec<Base>,
+    /// Bytes of all output schemas.
+    outputs_bytes: usize,
     /// What is done.
-    catalogue: Catalogue,
+    draft: Draft,
 }
 
 impl<'a> Compiler<'a> {
+    /// Whether an operation is to become a tool at all.
+    fn wants(&self, operation: &Operation<'a>) -> bool {
+        let facts = Facts {
+            tags: &operation.tags(),
+            path: operation.path,
+            method: operation.method.as_str(),
+            operation_id: operation.id().unwrap_or_default(),
+            deprecated: operation.is_deprecated(),
+        };
+        !words::is_hidden(operation) && self.options.filter.keeps(facts)
+    }
+
     /// Adds a tool. The inner error is about this operation, the outer one ends it all.
     fn add(&mut self, operation: &Operation<'a>) -> Result<Result<(), String>, DocumentError> {
         let options = self.options;
@@ -151,30 +186,37 @@ impl<'a> Compiler<'a> {
             Ok(schema) => schema,
             Err(error) => return Ok(Err(format!("its schema is no JSON: {error}"))),
         };
+        let output_schema = output(operation.value, self.resolver, OUTPUT_BYTES_MAX)
+            .filter(|_| self.outputs_bytes <= OUTPUTS_BYTES_MAX)
+            .and_then(|schema| to_raw_value(&schema).ok());
+        self.outputs_bytes += output_schema.as_ref().map_or(0, |schema| schema.get().len());
         let mock = (options.target == Target::Mock).then(|| self.mock(operation));
-        let before = self.catalogue.routes.last().map(|route| &route.security);
-        let security = security::read(self.document, operation.value, before);
-        self.catalogue.routes.push(Route {
-            method: operation.method.clone(),
-            base,
-            path: input.path.into(),
-            query: input.query.into(),
-            parameters: input.parameters.into(),
-            body: input.body,
-            security,
-            mock,
-        });
-        let words =
-            |keyword: &str| operation.value.get(keyword).and_then(Value::as_str).unwrap_or_default().trim();
-        let title = bounded(words("summary"), TITLE_MAX);
-        self.catalogue.tools.push(Tool {
-            name: self.names.tool(operation.id(), &operation.label()),
-            title: (!title.is_empty()).then(|| title.into()),
-            description: describe(operation, words("summary"), words("description")).into(),
-            input_schema,
-            annotations: annotations(&operation.method),
-        });
-        Ok(Ok(()))
+        let record = Record {
+            tool: Tool {
+                name: self.names.tool(words::id(operation), &operation.label()),
+                title: words::title(operation),
+                description: words::description(operation),
+                input_schema,
+                output_schema,
+                annotations: words::annotations(operation),
+            },
+            about: About {
+                operation: operation.label().into(),
+                tags: operation.tags().into_iter().map(Into::into).collect(),
+            },
+            route: Route {
+                method: operation.method.as_str().into(),
+                base,
+                path: input.path,
+                query: input.query.into(),
+                parameters: input.parameters,
+                body: input.body,
+                security: security::read(self.document, operation.value),
+                accept: operation.accept(self.resolver).into(),
+                mock,
+            },
+        };
+        Ok(self.draft.add(&record))
     }
 
     /// The index of an operation's base. That the document has none is an error of the configuration, not
@@ -193,7 +235,7 @@ impl<'a> Compiler<'a> {
                 })?,
             },
         };
-        let bases = &mut self.catalogue.bases;
+        let bases = &mut self.bases;
         Ok(Ok(bases.iter().position(|other| *other == base).unwrap_or_else(|| {
             bases.push(base);
             bases.len() - 1
@@ -214,30 +256,4 @@ impl<'a> Compiler<'a> {
             body: body.filter(|body| body.len() <= MOCK_BYTES_MAX).map(Into::into),
         }
     }
-}
-
-/// Words for a model: what it does, whether to avoid it, and in the last resort where it is.
-fn describe(operation: &Operation<'_>, summary: &str, description: &str) -> String {
-    let mut text = String::new();
-    if operation.value.get("deprecated") == Some(&Value::Bool(true)) {
-        text.push_str("Deprecated. ");
-    }
-    match (summary, description) {
-        ("", "") => text.push_str(&operation.label()),
-        (one, "") | ("", one) => text.push_str(one),
-        // Many documents say the same twice.
-        (summary, description) if description.starts_with(summary) => text.push_str(description),
-        (summary, description) => {
-            text.push_str(summary);
-            text.push_str("\n\n");
-            text.push_str(description);
-        }
-    }
-    bounded(&text, DESCRIPTION_MAX)
-}
-
-/// What a method promises (RFC 9110).
-fn annotations(method: &Method) -> Annotations {
-    let read_only = method.is_safe();
-    Annotations { read_only, destructive: !read_only, idempotent: method.is_idempotent() }
 }

@@ -2,12 +2,13 @@
 
 use std::fmt::Write;
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::openapi::percent_decoded;
 
 /// How a parameter is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Style {
     /// `a,b` in paths and headers.
     Simple,
@@ -21,6 +22,8 @@ pub(super) enum Style {
     Space,
     /// `name=a%7Cb` in queries.
     Pipe,
+    /// `name=a%09b` in queries (of 2.0).
+    Tab,
     /// `name[key]=a` in queries.
     Deep,
     /// One JSON text (`content: application/json`).
@@ -162,6 +165,7 @@ pub(super) fn pairs(
     let separator = match style {
         Style::Space => "%20",
         Style::Pipe => "%7C",
+        Style::Tab => "%09",
         _ => ",",
     };
     match (parts(value), style) {

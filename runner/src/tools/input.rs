@@ -3,12 +3,15 @@
 
 use std::sync::LazyLock;
 
-use http::{HeaderName, Method};
+use http::HeaderName;
 use serde_json::{Map, Value, json};
 
-use super::encode::{Keeps, Style, percent};
+use super::body::{Body, Format};
+use super::encode::Style;
 use super::name::Names;
-use super::route::{Body, Parameter, Piece};
+use super::payload::{self, ANYTHING, Asked, is_json};
+use super::route::{Parameter, Piece};
+use super::template::Template;
 use crate::openapi::{self, Builder, Built, Operation, Place, Resolver, bounded};
 
 /// Characters of an argument's description.
@@ -45,31 +48,11 @@ pub(super) struct Input {
     /// The table of parameters.
     pub(super) parameters: Vec<Parameter>,
     /// The plan of the body.
-    pub(super) body: Body,
+    pub(super) body: Option<Body>,
 }
 
-/// A schema that says nothing.
-static ANYTHING: Value = Value::Bool(true);
 /// A path parameter that the document uses and does not declare.
 static UNDECLARED: LazyLock<Value> = LazyLock::new(|| json!({"schema": {"type": "string"}}));
-
-/// A body as the document has it.
-#[derive(Clone, Copy)]
-struct Asked<'a> {
-    /// Its request body object.
-    value: &'a Value,
-    /// The media type to send.
-    media_type: &'a str,
-    /// Its schema.
-    schema: &'a Value,
-}
-
-impl Asked<'_> {
-    /// Whether every call has one.
-    fn is_required(&self) -> bool {
-        self.value.get("required") == Some(&Value::Bool(true))
-    }
-}
 
 /// Reads an operation. `is_supplied` tells the parameters that the configuration gives.
 pub(super) fn read<'a>(
@@ -79,7 +62,7 @@ pub(super) fn read<'a>(
     is_supplied: &dyn Fn(Place, &str) -> bool,
 ) -> Result<Input, String> {
     let template = Template::parse(operation.path)?;
-    let body = body(operation, resolver)?;
+    let body = payload::asked(operation, resolver)?;
     let asked = parameters(operation, resolver, &template, is_supplied)?;
 
     let parameters = asked.iter().map(|parameter| parameter.schema().0.unwrap_or(&ANYTHING));
@@ -97,10 +80,10 @@ pub(super) fn read<'a>(
         }
         table.push(row(parameter, name));
     }
-    let body = match body.zip(body_schema) {
-        Some((asked, schema)) => input.take_body(asked, schema),
-        None => Body::None,
-    };
+    let body = body.zip(body_schema).map(|(asked, mut schema)| {
+        let format = asked.format(&mut schema, &defs);
+        input.take_body(&asked, schema, format)
+    });
     Ok(Input {
         schema: input.schema(defs),
         path: template.pieces,
@@ -124,52 +107,24 @@ fn parameters<'a>(
     });
     let others = declared.iter().copied().filter(|parameter| match parameter.place {
         Place::Path => false,
+        Place::Query => {
+            !is_supplied(Place::Query, parameter.name)
+                && !template.in_query.iter().any(|(key, _)| *key == parameter.name)
+        }
         Place::Header => is_free_header(parameter.name) && !is_supplied(Place::Header, parameter.name),
         place => !is_supplied(place, parameter.name),
     });
-    Ok(in_path.chain(others).collect())
+    let in_query = template.in_query.iter().map(|(key, name)| {
+        let known = declared.iter().find(|parameter| parameter.name == *name || parameter.name == *key);
+        let value = known.map_or(&*UNDECLARED, |parameter| parameter.value);
+        openapi::Parameter { place: Place::Query, name: key, value }
+    });
+    Ok(in_path.chain(in_query).chain(others).collect())
 }
 
 /// Whether a header parameter may be set by a call.
 fn is_free_header(name: &str) -> bool {
     name.parse::<HeaderName>().is_ok_and(|name| !HEADERS_NEVER_SET.contains(&name.as_str()))
-}
-
-/// The body of an operation; an error where it must have one that is not JSON.
-fn body<'a>(operation: &Operation<'a>, resolver: Resolver<'a>) -> Result<Option<Asked<'a>>, String> {
-    let Some(written) = operation.value.get("requestBody") else {
-        return Ok(None);
-    };
-    let value = resolver.follow(written).map_err(|reason| reason.to_string())?;
-    let Some(content) = value.get("content").and_then(Value::as_object) else {
-        return Ok(None);
-    };
-    let exact = content.iter().find(|(media_type, _)| essence(media_type) == "application/json");
-    let json = exact.or_else(|| content.iter().find(|(media_type, _)| is_json(media_type)));
-    if let Some((media_type, media)) = json {
-        let media_type = if media_type.contains('*') { "application/json" } else { media_type };
-        return Ok(Some(Asked { value, media_type, schema: media.get("schema").unwrap_or(&ANYTHING) }));
-    }
-    // Without its body such a call would be another one than the document means.
-    let needs_body = matches!(operation.method, Method::POST | Method::PUT | Method::PATCH);
-    let is_required = value.get("required") == Some(&Value::Bool(true));
-    match content.keys().next() {
-        Some(media_type) if needs_body || is_required => {
-            Err(format!("its body is {media_type}, and only JSON bodies are sent"))
-        }
-        _ => Ok(None),
-    }
-}
-
-/// A media type without its parameters.
-fn essence(media_type: &str) -> String {
-    media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
-}
-
-/// Whether a body of this media type is JSON.
-fn is_json(media_type: &str) -> bool {
-    let essence = essence(media_type);
-    essence.ends_with("/json") || essence.ends_with("+json") || matches!(&*essence, "*/*" | "application/*")
 }
 
 /// A parameter's schema with the parameter's own words.
@@ -197,8 +152,9 @@ fn row(parameter: &openapi::Parameter<'_>, argument: Box<str>) -> Parameter {
         (_, Place::Path, "matrix") => Style::Matrix,
         (_, Place::Query, "spaceDelimited") => Style::Space,
         (_, Place::Query, "pipeDelimited") => Style::Pipe,
+        (_, Place::Query, "tabDelimited") => Style::Tab,
         (_, Place::Query, "deepObject") => Style::Deep,
-        (_, Place::Query | Place::Cookie, _) => Style::Form,
+        (_, Place::Query | Place::Cookie | Place::Querystring, _) => Style::Form,
         (_, Place::Path | Place::Header, _) => Style::Simple,
     };
     let flag = |keyword: &str| parameter.value.get(keyword).and_then(Value::as_bool);
@@ -226,18 +182,19 @@ struct Gathered {
 impl Gathered {
     /// Takes the body in: its members side by side with the parameters where that says the same, else the
     /// whole as one argument.
-    fn take_body(&mut self, asked: Asked<'_>, schema: Value) -> Body {
-        let media_type = asked.media_type.into();
+    fn take_body(&mut self, asked: &Asked<'_>, schema: Value, format: Format) -> Body {
+        let media_type = asked.content_type(&format).into();
         let is_required = asked.is_required();
         let mut schema = match schema {
-            Value::Object(schema) if self.can_take_members(&schema, is_required) => schema,
+            Value::Object(schema) if self.can_take_members(&schema, is_required, &format) => schema,
             schema => {
                 let argument = self.names.argument("body", "request");
                 if is_required {
                     self.required.push(Value::from(&*argument));
                 }
                 self.properties.insert(argument.to_string(), described_body(schema, asked.value));
-                return Body::Whole { argument, media_type };
+                let renamed = Vec::new();
+                return Body { argument: Some(argument), renamed, media_type, is_required, format };
             }
         };
         let mut renamed = Vec::new();
@@ -255,13 +212,16 @@ impl Gathered {
                 }
             }
         }
-        Body::Members { renamed: renamed.into(), media_type, is_required }
+        Body { argument: None, renamed, media_type, is_required, format }
     }
 
     /// Whether a body is a plain object none of whose members has a parameter's name, and nothing is lost
     /// when they stand at the top: no keyword about the object as a whole, no members under names unknown,
     /// and none required in a body that may be left out.
-    fn can_take_members(&self, schema: &Map<String, Value>, is_required: bool) -> bool {
+    fn can_take_members(&self, schema: &Map<String, Value>, is_required: bool, format: &Format) -> bool {
+        if matches!(format, Format::Text | Format::Bytes) {
+            return false;
+        }
         let is_plain = schema.iter().all(|(keyword, value)| match keyword.as_str() {
             "properties" | "title" | "description" | "default" | "examples" | "deprecated" => true,
             "type" => value == "object",
@@ -299,52 +259,4 @@ impl Gathered {
 /// The whole body's schema; the request body's words serve where it has none of its own.
 fn described_body(schema: Value, holder: &Value) -> Value {
     if schema.get("description").is_some() { schema } else { described(schema, holder) }
-}
-
-/// A path of the document, taken apart.
-struct Template<'a> {
-    /// Its pieces; parameters are indexes of `names`.
-    pieces: Vec<Piece>,
-    /// Names of its parameters, each once.
-    names: Vec<&'a str>,
-    /// What is written behind a `?`.
-    query: String,
-}
-
-impl<'a> Template<'a> {
-    /// Takes a path apart. What is behind a `#` is never sent: documents use it to tell operations apart.
-    fn parse(path: &'a str) -> Result<Self, String> {
-        let path = path.split('#').next().unwrap_or_default();
-        let (path, query) = path.split_once('?').unwrap_or((path, ""));
-        if query.contains('{') {
-            return Err("its path has a parameter behind a \"?\"".to_owned());
-        }
-        let mut template = Template { pieces: Vec::new(), names: Vec::new(), query: String::new() };
-        percent(&mut template.query, query, Keeps::Query);
-        let mut text = String::new();
-        if !path.starts_with('/') {
-            text.push('/');
-        }
-        let mut rest = path;
-        while let Some((before, after)) = rest.split_once('{') {
-            let Some((name, behind)) = after.split_once('}') else {
-                return Err("its path has a \"{\" without its \"}\"".to_owned());
-            };
-            percent(&mut text, before, Keeps::Path);
-            if !text.is_empty() {
-                template.pieces.push(Piece::Text(std::mem::take(&mut text).into()));
-            }
-            let known = template.names.iter().position(|other| *other == name);
-            template.pieces.push(Piece::Parameter(known.unwrap_or(template.names.len())));
-            if known.is_none() {
-                template.names.push(name);
-            }
-            rest = behind;
-        }
-        percent(&mut text, rest, Keeps::Path);
-        if !text.is_empty() {
-            template.pieces.push(Piece::Text(text.into()));
-        }
-        Ok(template)
-    }
 }

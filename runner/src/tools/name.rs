@@ -2,6 +2,8 @@
 
 use std::collections::HashSet;
 
+use crate::hash;
+
 /// Longest name of a tool, and of an argument, that every client accepts.
 pub(super) const CHARS_MAX: usize = 64;
 
@@ -46,7 +48,7 @@ impl Names {
             return plain.into();
         }
         // A second hash is needed only when two identities of one name share their first.
-        let mut hash = fnv(0xcbf2_9ce4_8422_2325, identity.as_bytes());
+        let mut hash = hash::of(identity.as_bytes());
         loop {
             let suffix = format!("_{:08x}", hash >> 32);
             let kept = plain.get(..plain.len().min(CHARS_MAX - suffix.len())).unwrap_or_default();
@@ -54,7 +56,7 @@ impl Names {
             if self.taken.insert(name.as_str().into()) {
                 return name.into();
             }
-            hash = fnv(hash, b"again");
+            hash = hash::more(hash, b"again");
         }
     }
 }
@@ -83,11 +85,6 @@ fn plain_path(method: &str, path: &str) -> String {
     let path = plain(path.trim_matches('/'), is_tool_char);
     let method = method.to_ascii_lowercase();
     if path.is_empty() { method } else { format!("{method}_{path}") }
-}
-
-/// FNV-1a, whose results never change between builds as the standard library's may.
-fn fnv(start: u64, bytes: &[u8]) -> u64 {
-    bytes.iter().fold(start, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 #[cfg(test)]

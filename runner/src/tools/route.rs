@@ -4,35 +4,51 @@
 use http::Method;
 use http::header::{HeaderName, HeaderValue};
 use http::uri::PathAndQuery;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::body::{self, Body, Format, Ready};
 use super::encode::{self, Keeps, Style};
 use super::{Arguments, Catalogue, Security, validate};
 use crate::openapi::{Base, Place};
 
+/// Names of parameters that make an answer smaller, as APIs call them.
+const NARROWING: [&str; 22] = [
+    "cursor", "count", "fields", "filter", "first", "from", "limit", "max", "offset", "page", "pagesize",
+    "perpage", "q", "query", "search", "select", "since", "size", "skip", "take", "top", "until",
+];
+
 /// How to call one operation.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Route {
     /// Its method.
-    pub(super) method: Method,
+    pub(super) method: Box<str>,
     /// Index of its base in the catalogue.
     pub(super) base: usize,
     /// Its path, in pieces.
-    pub(super) path: Box<[Piece]>,
+    pub(super) path: Vec<Piece>,
     /// What the document writes behind a `?` in the path.
+    #[serde(default, skip_serializing_if = "str::is_empty")]
     pub(super) query: Box<str>,
     /// Its parameters.
-    pub(super) parameters: Box<[Parameter]>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) parameters: Vec<Parameter>,
     /// Its body.
-    pub(super) body: Body,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) body: Option<Body>,
     /// Who may call it.
+    #[serde(default, skip_serializing_if = "<[_]>::is_empty")]
     pub(super) security: Security,
+    /// For `Accept`; empty when the document does not say.
+    #[serde(default, skip_serializing_if = "str::is_empty")]
+    pub(super) accept: Box<str>,
     /// The answer to give instead of a call.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) mock: Option<Mock>,
 }
 
 /// A piece of a path.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Piece {
     /// As it is written, encoded.
     Text(Box<str>),
@@ -41,7 +57,7 @@ pub(super) enum Piece {
 }
 
 /// One parameter.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Parameter {
     /// Name of the argument it takes.
     pub(super) argument: Box<str>,
@@ -57,31 +73,8 @@ pub(super) struct Parameter {
     pub(super) allow_reserved: bool,
 }
 
-/// The body of a request, which is JSON.
-#[derive(Debug)]
-pub(super) enum Body {
-    /// None.
-    None,
-    /// One argument is the whole body.
-    Whole {
-        /// The argument.
-        argument: Box<str>,
-        /// For `Content-Type`.
-        media_type: Box<str>,
-    },
-    /// All arguments that are no parameters are the body's members.
-    Members {
-        /// Those with another name on the wire: argument, then wire.
-        renamed: Box<[(Box<str>, Box<str>)]>,
-        /// For `Content-Type`.
-        media_type: Box<str>,
-        /// Whether an empty object is sent when there are no members.
-        is_required: bool,
-    },
-}
-
 /// An answer made from the document.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Mock {
     /// As the document writes it.
     pub(crate) status: Box<str>,
@@ -95,7 +88,7 @@ pub(crate) struct Mock {
 #[derive(Debug)]
 pub(crate) struct Prepared<'a> {
     /// Its method.
-    pub(crate) method: &'a Method,
+    pub(crate) method: Method,
     /// Where it goes; `None` when nothing is called.
     pub(crate) base: Option<&'a Base>,
     /// Path below the base, and query.
@@ -103,11 +96,17 @@ pub(crate) struct Prepared<'a> {
     /// From parameters; `Cookie` among them.
     pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
     /// `Content-Type` and body.
-    pub(crate) body: Option<(&'a str, Vec<u8>)>,
+    pub(crate) body: Option<Ready>,
     /// Who may call it.
-    pub(crate) security: &'a Security,
+    pub(crate) security: Security,
+    /// For `Accept`; empty when the document does not say.
+    pub(crate) accept: Box<str>,
     /// The answer to give instead.
-    pub(crate) mock: Option<&'a Mock>,
+    pub(crate) mock: Option<Mock>,
+    /// Arguments that would make the answer smaller.
+    pub(crate) narrowing: Vec<Box<str>>,
+    /// What structured content must conform to.
+    pub(crate) output_schema: Option<Value>,
 }
 
 impl Prepared<'_> {
@@ -120,10 +119,9 @@ impl Prepared<'_> {
 impl Catalogue {
     /// Checks a call's arguments and makes its request. An error is for the model to read.
     pub(crate) fn prepare(&self, index: usize, mut arguments: Arguments) -> Result<Prepared<'_>, String> {
-        let (Some(tool), Some(route)) = (self.tools.get(index), self.routes.get(index)) else {
-            return Err("there is no such tool".to_owned());
-        };
-        // Parsed for this call only.
+        // Read and parsed for this call only.
+        let record = self.record(index).map_err(|error| format!("cannot read the tool: {error}"))?;
+        let (tool, route) = (record.tool, record.route);
         let schema: Value = serde_json::from_str(tool.input_schema.get())
             .map_err(|error| format!("the tool's schema is broken: {error}"))?;
         route.settle(&schema, &mut arguments);
@@ -132,14 +130,22 @@ impl Catalogue {
             return Err(format!("cannot call {}: {}", tool.name, problems.join("; ")));
         }
         let cannot = |reason| format!("cannot call {}: {reason}", tool.name);
+        let method = Method::from_bytes(route.method.as_bytes());
+        let output_schema = tool.output_schema.and_then(|schema| serde_json::from_str(schema.get()).ok());
         Ok(Prepared {
-            method: &route.method,
-            base: self.bases.get(route.base),
+            method: method.map_err(|_| cannot("its method is none of HTTP".to_owned()))?,
+            base: self.base(route.base),
             target: route.target(&arguments).map_err(cannot)?,
             headers: route.headers(&arguments).map_err(cannot)?,
-            body: route.body(arguments),
-            security: &route.security,
-            mock: route.mock.as_ref(),
+            narrowing: route.narrowing(),
+            body: match &route.body {
+                Some(body) => body.make(arguments, |name| route.parameter(name).is_some()).map_err(cannot)?,
+                None => None,
+            },
+            security: route.security,
+            accept: route.accept,
+            mock: route.mock,
+            output_schema,
         })
     }
 }
@@ -150,9 +156,11 @@ impl Route {
         let nothing = Value::Null;
         let property =
             |name: &str| schema.get("properties").and_then(|all| all.get(name)).unwrap_or(&nothing);
+        let deletes = self.body.as_ref().is_some_and(|body| body.format == Format::MergePatch);
         arguments.retain(|name, value| {
             !value.is_null()
-                || (self.parameter(name).is_none() && validate::admits_null(schema, property(name)))
+                || (self.parameter(name).is_none()
+                    && (deletes || validate::admits_null(schema, property(name))))
         });
         for parameter in &self.parameters {
             if let Some(value) = arguments.get_mut(&*parameter.argument) {
@@ -164,6 +172,17 @@ impl Route {
     /// The parameter an argument is for.
     fn parameter(&self, argument: &str) -> Option<&Parameter> {
         self.parameters.iter().find(|parameter| *parameter.argument == *argument)
+    }
+
+    /// The arguments that would make the answer smaller.
+    fn narrowing(&self) -> Vec<Box<str>> {
+        let narrows = |parameter: &&Parameter| {
+            let letters = parameter.wire.chars().filter(char::is_ascii_alphabetic);
+            let plain: String = letters.map(|c| c.to_ascii_lowercase()).collect();
+            parameter.place == Place::Query
+                && NARROWING.iter().any(|name| plain == *name || plain == format!("max{name}"))
+        };
+        self.parameters.iter().filter(narrows).map(|parameter| parameter.argument.clone()).collect()
     }
 
     /// The parameters of a place that have a value.
@@ -202,6 +221,9 @@ impl Route {
             for (key, value) in parameter.pairs(value) {
                 append(&format!("{key}={value}"));
             }
+        }
+        for (_, value) in self.given(Place::Querystring, arguments) {
+            append(&body::whole_query(value));
         }
         // Whatever slipped through would be refused here rather than sent.
         target.parse::<PathAndQuery>().map_err(|_| "the arguments make no valid URL".to_owned())?;
@@ -243,32 +265,6 @@ impl Route {
             headers.push((http::header::COOKIE, value.map_err(|_| "a cookie is not valid".to_owned())?));
         }
         Ok(headers)
-    }
-
-    /// The body, from what is left of the arguments.
-    fn body(&self, mut arguments: Arguments) -> Option<(&str, Vec<u8>)> {
-        let (media_type, value) = match &self.body {
-            Body::None => return None,
-            Body::Whole { argument, media_type } => (media_type, arguments.shift_remove(&**argument)?),
-            Body::Members { renamed, media_type, is_required } => {
-                let is_member = |name: &str| self.parameter(name).is_none();
-                let wire = |argument: String| {
-                    let found = renamed.iter().find(|(from, _)| **from == *argument);
-                    found.map(|(_, to)| to.to_string()).unwrap_or(argument)
-                };
-                let members: Arguments = arguments
-                    .into_iter()
-                    .filter(|(name, _)| is_member(name))
-                    .map(|(name, value)| (wire(name), value))
-                    .collect();
-                if members.is_empty() && !is_required {
-                    return None;
-                }
-                (media_type, Value::Object(members))
-            }
-        };
-        // A value in memory is always JSON.
-        Some((media_type, serde_json::to_vec(&value).unwrap_or_default()))
     }
 }
 

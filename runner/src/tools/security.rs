@@ -1,20 +1,17 @@
 //! Which credentials an operation asks for, by the names of the document's security schemes. What they are is
 //! not known here.
 
-use std::sync::Arc;
-
 use serde_json::Value;
 
 /// What an operation asks of its caller: alternatives, each the names of the schemes it takes together.
-pub(crate) type Security = Arc<[Box<[Box<str>]>]>;
+pub(crate) type Security = Box<[Box<[Box<str>]>]>;
 
-/// The operation's own, else the document's. Most operations ask for the same, which is kept once.
-pub(super) fn read(document: &Value, operation: &Value, before: Option<&Security>) -> Security {
+/// The operation's own, else the document's.
+pub(super) fn read(document: &Value, operation: &Value) -> Security {
     let written = operation.get("security").or_else(|| document.get("security")).and_then(Value::as_array);
     let names =
         |one: &Value| one.as_object().map(|one| one.keys().map(|name| name.as_str().into()).collect());
-    let security: Security = written.into_iter().flatten().filter_map(names).collect();
-    before.filter(|before| **before == security).map_or(security, Arc::clone)
+    written.into_iter().flatten().filter_map(names).collect()
 }
 
 #[cfg(test)]
@@ -27,7 +24,7 @@ mod tests {
     fn an_operations_own_wins_and_nothing_is_something() {
         let document = json!({"security": [{"a": []}, {"b": ["read"], "c": []}]});
         let names = |operation: Value| {
-            let security = read(&document, &operation, None);
+            let security = read(&document, &operation);
             security.iter().map(|one| one.join("+")).collect::<Vec<_>>()
         };
         assert_eq!(names(json!({})), ["a", "b+c"]);

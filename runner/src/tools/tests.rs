@@ -4,15 +4,36 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::{Arguments, Catalogue, CompileOptions, Prepared, Skipped};
+use super::{
+    Arguments, Catalogue, CompileOptions, Filter, Prepared, Skipped, Tool, compile as compiled, supplied,
+};
 use crate::config::{AuthConfig, KeyPlace};
+
+/// A catalogue of a document.
+pub(crate) fn catalogue(
+    document: Value,
+    options: &CompileOptions,
+) -> Result<(Catalogue, Vec<Skipped>), String> {
+    let text = compiled(document, options).map_err(|error| error.to_string())?.finish();
+    let (catalogue, head) = Catalogue::in_memory(&text).unwrap();
+    Ok((catalogue, head.skipped))
+}
+
+/// What a configuration says that says nothing but a base.
+pub(crate) fn options(source: &Value, base_url: Option<&str>) -> CompileOptions {
+    CompileOptions::new(source, base_url, Vec::new(), Filter::default()).unwrap()
+}
 
 /// A catalogue of a 3.0 document with these paths, whose server is `https://api.example/v1`.
 fn compile(paths: &Value) -> (Catalogue, Vec<Skipped>) {
     let document =
         json!({"openapi": "3.0.3", "servers": [{"url": "https://api.example/v1/"}], "paths": paths});
-    let options = CompileOptions::new(&Value::Null, None, None, &BTreeMap::new()).unwrap();
-    Catalogue::compile(document, &options).unwrap()
+    catalogue(document, &options(&Value::Null, None)).unwrap()
+}
+
+/// The tools of a catalogue.
+fn tools(catalogue: &Catalogue) -> Vec<Tool> {
+    catalogue.entries().map(|entry| entry.unwrap().tool).collect()
 }
 
 /// A catalogue of one operation.
@@ -24,7 +45,7 @@ fn one(method: &str, path: &str, operation: &Value) -> Catalogue {
 
 /// The input schema of a catalogue's first tool.
 fn schema(catalogue: &Catalogue) -> Value {
-    serde_json::from_str(catalogue.tools[0].input_schema.get()).unwrap()
+    serde_json::from_str(tools(catalogue)[0].input_schema.get()).unwrap()
 }
 
 /// A call of the first tool.
@@ -58,22 +79,23 @@ fn json_body(schema: &Value, required: bool) -> Value {
 fn one_bad_operation_costs_itself_only() {
     let (catalogue, skipped) = compile(&json!({
         "/a": {"get": {"operationId": "a"}, "post": {"parameters": [{"$ref": "#/nowhere"}]}},
-        "/b": {"put": {"requestBody": {"content": {"text/xml": {}}}}},
+        "/b": {"put": {"parameters": [{"in": "path", "$ref": "#/components/nowhere"}]}},
         "/c": {"$ref": "other.json"},
         "/d{": {"get": {}},
         "/e": {"get": {"operationId": "e", "summary": "Reads e", "description": "Slowly.", "deprecated": true}},
     }));
-    let names: Vec<&str> = catalogue.tools.iter().map(|tool| &*tool.name).collect();
+    let tools = tools(&catalogue);
+    let names: Vec<&str> = tools.iter().map(|tool| &*tool.name).collect();
     assert_eq!(names, ["a", "e"]);
-    assert_eq!(&*catalogue.tools[0].description, "GET /a");
-    assert_eq!(&*catalogue.tools[1].description, "Deprecated. Reads e\n\nSlowly.");
-    assert_eq!(catalogue.tools[1].title.as_deref(), Some("Reads e"));
+    assert_eq!(&*tools[0].description, "GET /a");
+    assert_eq!(&*tools[1].description, "Deprecated. Reads e\n\nSlowly.");
+    assert_eq!(tools[1].title.as_deref(), Some("Reads e"));
     let skipped: Vec<String> = skipped.iter().map(ToString::to_string).collect();
     assert_eq!(
         skipped,
         [
             "POST /a: cannot resolve $ref \"#/nowhere\": nothing is there",
-            "PUT /b: its body is text/xml, and only JSON bodies are sent",
+            "PUT /b: cannot resolve $ref \"#/components/nowhere\": nothing is there",
             "/c: cannot resolve $ref \"other.json\": it points outside the document",
             "GET /d{: its path has a \"{\" without its \"}\"",
         ]
@@ -84,7 +106,8 @@ fn one_bad_operation_costs_itself_only() {
 fn methods_tell_what_a_tool_may_do() {
     let (catalogue, _) =
         compile(&json!({"/a": {"get": {}, "post": {}, "put": {}, "delete": {}, "patch": {}}}));
-    let told = catalogue.tools.iter().map(|tool| {
+    let tools = tools(&catalogue);
+    let told = tools.iter().map(|tool| {
         let hints = tool.annotations;
         (&*tool.name, hints.read_only, hints.destructive, hints.idempotent)
     });
@@ -241,8 +264,9 @@ fn what_the_configuration_gives_is_no_argument() {
         {"in": "query", "name": "key", "required": true}, parameter("header", "X-Team"), parameter("query", "q")]}}}});
     let auth = AuthConfig::ApiKey { place: KeyPlace::Query, name: "key".into(), value: "secret".into() };
     let headers = BTreeMap::from([("x-team".to_owned(), "blue".to_owned())]);
-    let options = CompileOptions::new(&Value::Null, Some("http://h/b"), Some(&auth), &headers).unwrap();
-    let (catalogue, _) = Catalogue::compile(document, &options).unwrap();
+    let supplied = supplied(Some(&auth), &headers);
+    let options = CompileOptions::new(&Value::Null, Some("http://h/b"), supplied, Filter::default()).unwrap();
+    let (catalogue, _) = catalogue(document, &options).unwrap();
     assert_eq!(schema(&catalogue)["properties"], json!({"q": {"type": "string"}}));
     assert_eq!(prepare(&catalogue, &json!({})).unwrap().base.unwrap().to_string(), "http://h/b");
 }
@@ -250,8 +274,7 @@ fn what_the_configuration_gives_is_no_argument() {
 #[test]
 fn a_document_without_a_place_asks_for_one() {
     let compile = |document: Value, source: Value| {
-        let options = CompileOptions::new(&source, None, None, &BTreeMap::new()).unwrap();
-        let (catalogue, _) = Catalogue::compile(document, &options).map_err(|error| error.to_string())?;
+        let (catalogue, _) = catalogue(document, &options(&source, None))?;
         Ok::<_, String>(prepare(&catalogue, &json!({})).unwrap().base.unwrap().to_string())
     };
     let relative = json!({"openapi": "3.0.0", "servers": [{"url": "/v3"}], "paths": {"/a": {"get": {}}}});
@@ -262,7 +285,8 @@ fn a_document_without_a_place_asks_for_one() {
     );
     let from = json!("https://example.com/docs/api.json");
     assert_eq!(compile(relative, from).unwrap(), "https://example.com/v3");
-    let bad = CompileOptions::new(&Value::Null, Some("localhost:80"), None, &BTreeMap::new()).unwrap_err();
+    let bad =
+        CompileOptions::new(&Value::Null, Some("localhost:80"), Vec::new(), Filter::default()).unwrap_err();
     assert!(bad.to_string().starts_with("cannot use baseUrl: "), "{bad}");
 }
 
@@ -282,9 +306,8 @@ fn operations_may_have_servers_of_their_own() {
 fn mock_answers_come_from_the_document() {
     let document = json!({"openapi": "3.0.0", "paths": {"/a": {"get": {"responses": {"200": {"content":
         {"application/json": {"schema": {"type": "object", "properties": {"id": {"type": "integer"}}}}}}}}}}});
-    let options = CompileOptions::new(&Value::Null, Some("mock"), None, &BTreeMap::new()).unwrap();
-    let (catalogue, _) = Catalogue::compile(document, &options).unwrap();
+    let (catalogue, _) = catalogue(document, &options(&Value::Null, Some("mock"))).unwrap();
     let prepared = prepare(&catalogue, &json!({})).unwrap();
     assert!(prepared.base.is_none());
-    assert_eq!(prepared.mock.unwrap().body.as_deref(), Some(r#"{"id":1}"#));
+    assert_eq!(prepared.mock.as_ref().unwrap().body.as_deref(), Some(r#"{"id":1}"#));
 }

@@ -4,6 +4,7 @@
 mod answer;
 mod call;
 mod credentials;
+mod cut;
 mod oauth;
 mod pace;
 mod redirect;
@@ -21,6 +22,7 @@ use crate::client::{Client, Guard, Options, USER_AGENT};
 use crate::config::{Auth, Redirects, UpstreamConfig};
 use crate::openapi::Base;
 use crate::tools::{Answer, Arguments, Catalogue, Prepared};
+use answer::Expected;
 use call::Call;
 use credentials::Credentials;
 use pace::Pace;
@@ -124,7 +126,7 @@ impl Upstream {
             Ok(prepared) => prepared,
             Err(reason) => return Answer::error(reason),
         };
-        if let Some(mock) = prepared.mock {
+        if let Some(mock) = &prepared.mock {
             return answer::mock(&prepared, mock);
         }
         let Some(base) = prepared.base else {
@@ -133,12 +135,15 @@ impl Upstream {
         let asked = format!("{} {base}{}", prepared.method, prepared.path());
         let cannot =
             |reason: String| Answer::error(self.credentials.redact(format!("cannot call {asked}: {reason}")));
+        let mut prepared = prepared;
+        let narrowing = std::mem::take(&mut prepared.narrowing);
+        let expected = Expected { narrowing, schema: prepared.output_schema.take() };
         let call = match self.assemble(base, prepared, client) {
             Ok(call) => call,
             Err(reason) => return cannot(reason),
         };
         match self.make(&asked, call).await {
-            Ok(reply) => answer::real(&asked, &reply, &self.credentials),
+            Ok(reply) => answer::real(&asked, &reply, &expected, &self.credentials),
             Err(reason) => cannot(reason),
         }
     }
@@ -158,13 +163,15 @@ impl Upstream {
             return Err("the arguments lead to another server".to_owned());
         }
         let mut headers = HeaderMap::new();
-        headers.insert(header::ACCEPT, HeaderValue::from_static("application/json, */*;q=0.8"));
+        let accept = HeaderValue::from_str(&prepared.accept).ok().filter(|accept| !accept.is_empty());
+        let accept = accept.unwrap_or(HeaderValue::from_static("application/json, */*;q=0.8"));
+        headers.insert(header::ACCEPT, accept);
         headers.insert(header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
         headers.extend(prepared.headers);
         let body = match prepared.body {
             None => Vec::new(),
             Some((media_type, body)) => {
-                let media_type = HeaderValue::from_str(media_type);
+                let media_type = HeaderValue::from_str(&media_type);
                 let media_type = media_type.unwrap_or(HeaderValue::from_static("application/json"));
                 headers.insert(header::CONTENT_TYPE, media_type);
                 body
@@ -173,7 +180,7 @@ impl Upstream {
         // After the arguments: what the configuration says cannot be argued with.
         self.credentials.set_headers(&mut headers);
         // Some servers answer 411 to a POST that says no length, and hyper says none for an empty body.
-        if body.is_empty() && matches!(*prepared.method, Method::POST | Method::PUT | Method::PATCH) {
+        if body.is_empty() && matches!(prepared.method, Method::POST | Method::PUT | Method::PATCH) {
             headers.insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
         }
         let mut forwarded = HeaderMap::new();
@@ -182,7 +189,7 @@ impl Upstream {
                 forwarded.extend(client.get_all(name).iter().map(|value| (name.clone(), value.clone())));
             }
         }
-        let (method, security) = (prepared.method.clone(), prepared.security.clone());
+        let (method, security) = (prepared.method, prepared.security);
         Ok(Call { method, uri, headers, forwarded, body: body.into(), security })
     }
 }

@@ -16,7 +16,7 @@ use tokio::net::TcpListener;
 
 use super::*;
 use crate::config::{AuthConfig, KeyPlace};
-use crate::tools::CompileOptions;
+use crate::tools::tests::{catalogue, options};
 
 /// One request as it arrived.
 #[derive(Debug, Clone)]
@@ -95,8 +95,7 @@ async fn call(
     let (method, path, operation) = operation;
     let document = json!({"openapi": "3.0.3", "paths": {path: {method: operation}}});
     let base = format!("http://{}/base", recorder.address);
-    let options = CompileOptions::new(&Value::Null, Some(&base), None, &BTreeMap::new()).unwrap();
-    let (catalogue, skipped) = Catalogue::compile(document, &options).unwrap();
+    let (catalogue, skipped) = catalogue(document, &options(&Value::Null, Some(&base))).unwrap();
     assert_eq!(skipped, []);
     let Value::Object(arguments) = arguments else { panic!("arguments are an object") };
     upstream.call(&catalogue, 0, arguments, None).await
@@ -181,7 +180,7 @@ async fn bad_arguments_never_leave() {
     let recorder = Recorder::start().await;
     for arguments in [json!({}), json!({"id": ".."}), json!({"id": "1", "other": 2})] {
         let answer = call(&recorder, ("get", "/a/{id}", json!({})), &anonymous(), arguments).await;
-        assert!(answer.is_error && answer.text.starts_with("cannot call get_a_id: "), "{answer:?}");
+        assert!(answer.is_error && answer.words().starts_with("cannot call get_a_id: "), "{answer:?}");
     }
     assert!(recorder.arrived.lock().unwrap().is_empty());
 }
@@ -193,7 +192,10 @@ async fn failures_are_errors_without_secrets() {
     let upstream = with(auth);
     let answer = call(&recorder, ("get", "/denied", json!({})), &upstream, json!({})).await;
     assert!(answer.is_error);
-    assert!(answer.text.contains("HTTP 401") && answer.text.ends_with("bad key Bearer ***"), "{answer:?}");
+    assert!(
+        answer.words().contains("HTTP 401") && answer.words().ends_with("bad key Bearer ***"),
+        "{answer:?}"
+    );
 }
 
 #[tokio::test]
@@ -201,14 +203,14 @@ async fn redirects_are_told_and_not_followed() {
     let recorder = Recorder::start().await;
     let answer = call(&recorder, ("get", "/moved", json!({})), &anonymous(), json!({})).await;
     assert!(answer.is_error);
-    assert!(answer.text.contains("to http://127.0.0.1:1/elsewhere, which is not followed"), "{answer:?}");
+    assert!(answer.words().contains("to http://127.0.0.1:1/elsewhere, which is not followed"), "{answer:?}");
 }
 
 #[tokio::test]
 async fn replies_are_bounded() {
     let recorder = Recorder::start().await;
     let answer = call(&recorder, ("get", "/huge", json!({})), &anonymous(), json!({})).await;
-    assert!(answer.is_error && answer.text.ends_with("the reply is larger than 8 MiB"), "{answer:?}");
+    assert!(answer.is_error && answer.words().ends_with("the reply is larger than 8 MiB"), "{answer:?}");
 }
 
 #[tokio::test]
@@ -216,20 +218,22 @@ async fn an_upstream_that_is_away_is_named() {
     let recorder = Recorder { address: "127.0.0.1:1".parse().unwrap(), arrived: Arc::default() };
     let answer = call(&recorder, ("get", "/a", json!({})), &anonymous(), json!({})).await;
     assert!(answer.is_error);
-    assert!(answer.text.starts_with("cannot call GET http://127.0.0.1:1/base/a: "), "{answer:?}");
-    assert!(answer.text.to_lowercase().contains("refused"), "{answer:?}");
+    assert!(answer.words().starts_with("cannot call GET http://127.0.0.1:1/base/a: "), "{answer:?}");
+    assert!(answer.words().to_lowercase().contains("refused"), "{answer:?}");
 }
 
 #[tokio::test]
 async fn mock_answers_say_so_and_call_nobody() {
     let document = json!({"openapi": "3.0.3", "paths": {"/a/{id}": {"get": {"responses": {"200": {"content":
         {"application/json": {"example": {"id": 7}}}}}}}}});
-    let options = CompileOptions::new(&Value::Null, Some("mock"), None, &BTreeMap::new()).unwrap();
-    let (catalogue, _) = Catalogue::compile(document, &options).unwrap();
+    let (catalogue, _) = catalogue(document, &options(&Value::Null, Some("mock"))).unwrap();
     let Value::Object(arguments) = json!({"id": "x"}) else { panic!("an object") };
     let answer = anonymous().call(&catalogue, 0, arguments, None).await;
     assert_eq!(answer.structured, Some(json!({"id": 7})));
-    assert!(answer.text.starts_with("Mock answer to GET /a/x, made from the API's document"), "{answer:?}");
+    assert!(
+        answer.words().starts_with("Mock answer to GET /a/x, made from the API's document"),
+        "{answer:?}"
+    );
     let missing = anonymous().call(&catalogue, 0, Arguments::new(), None).await;
     assert!(missing.is_error, "{missing:?}");
 }

@@ -66,8 +66,8 @@ fn a_document_that_is_none() {
     let folder = Folder::new("documents");
     let bad = folder.file("bad.json", "{\n  \"openapi\": \"3.1.0\",\n  oops\n}");
     assert_fails(program().args(["--openapi-data", &bad]), 1, "line 3, column 3");
-    let old = folder.file("old.json", "{\"swagger\": \"2.0\"}");
-    assert_fails(program().args(["--openapi-data", &old]), 1, "swagger 2.0");
+    let old = folder.file("old.json", "{\"swagger\": \"1.2\"}");
+    assert_fails(program().args(["--openapi-data", &old]), 1, "swagger 1.2");
     assert_fails(program().args(["--openapi-data", "/nowhere/at/all.json"]), 1, "No such file");
 }
 

@@ -1,0 +1,217 @@
+//! Bytes of a document from a file or a URL, bounded. What a URL gave before is kept on disk: it is asked whether
+//! it changed, and stands in for it while it cannot be reached. Parses nothing.
+
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{self, HeaderName};
+use http::{Request, StatusCode};
+use http_body_util::Full;
+use serde::{Deserialize, Serialize};
+
+use super::place::Location;
+use super::server::Base;
+use super::stamp::Stamp;
+use crate::client::{Client, Limits, Reply, USER_AGENT};
+use crate::failure::words;
+use crate::hash;
+
+/// Largest document, its other files among it: the largest public one known has 47 MB.
+pub(super) const BYTES_MAX: usize = 64 << 20;
+/// Longest wait for a document behind a URL.
+const FETCH_MAX: Duration = Duration::from_secs(30);
+
+/// Reads what one document is made of.
+#[derive(Debug)]
+pub(super) struct Reader {
+    /// For URLs.
+    client: Client,
+    /// Where copies are kept, if anywhere.
+    kept_in: Option<PathBuf>,
+    /// Bytes that may still be read.
+    left: usize,
+    /// Files read so far, as they were just before.
+    pub(super) files: Vec<Stamp>,
+    /// Replies that become copies once the whole document is found to be good.
+    fresh: Vec<(Kept, Bytes)>,
+    /// What went otherwise than it should, in words.
+    pub(super) notes: Vec<String>,
+}
+
+/// What is known of a copy.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Kept {
+    /// Its URL, with its query.
+    url: String,
+    /// What its server called this state.
+    etag: Option<String>,
+    /// When it changed last, as its server says it.
+    modified: Option<String>,
+}
+
+impl Reader {
+    /// With a folder for copies, or without.
+    pub(super) fn new(kept_in: Option<PathBuf>) -> Self {
+        let (files, fresh, notes) = (Vec::new(), Vec::new(), Vec::new());
+        Self { client: Client::default(), kept_in, left: BYTES_MAX, files, fresh, notes }
+    }
+
+    /// Reads one file or URL.
+    pub(super) async fn read(&mut self, location: &Location) -> Result<Bytes, String> {
+        let bytes = match location {
+            Location::Nowhere => return Err("it is nowhere".to_owned()),
+            Location::File(path) => {
+                self.files.push(Stamp::of(path));
+                Bytes::from(file(path, self.left).map_err(|error| words(&error.to_string()).to_owned())?)
+            }
+            Location::Url(url) => self.url(url).await?,
+        };
+        self.left = self.left.checked_sub(bytes.len()).ok_or_else(too_large)?;
+        Ok(bytes)
+    }
+
+    /// Reads a URL, or its copy where that is as good or all there is.
+    async fn url(&mut self, url: &str) -> Result<Bytes, String> {
+        let copy = self.copy(url);
+        let known = copy.as_ref().map(|(kept, _)| kept);
+        let reason = match self.fetch(url, known).await {
+            Ok(reply) if reply.status == StatusCode::NOT_MODIFIED => match copy {
+                Some((_, bytes)) => return Ok(bytes),
+                None => return Err("the server answered 304 to no condition".to_owned()),
+            },
+            Ok(reply) if reply.status.is_success() => {
+                let said = |name: HeaderName| Some(reply.headers.get(name)?.to_str().ok()?.to_owned());
+                let (etag, modified) = (said(header::ETAG), said(header::LAST_MODIFIED));
+                self.fresh.push((Kept { url: url.to_owned(), etag, modified }, reply.body.clone()));
+                return Ok(reply.body);
+            }
+            Ok(reply) => {
+                let reason = refused(&reply);
+                // Who says that there is nothing, or that we may not see it, is not down.
+                let is_down = reply.status.is_server_error() || reply.status == StatusCode::TOO_MANY_REQUESTS;
+                if !is_down {
+                    return Err(reason);
+                }
+                reason
+            }
+            Err(reason) => reason,
+        };
+        let Some((_, bytes)) = copy else {
+            return Err(reason);
+        };
+        let name = Location::Url(url.to_owned()).name();
+        self.notes.push(format!("cannot read document {name}: {reason}; the last copy of it is used"));
+        Ok(bytes)
+    }
+
+    /// Asks a URL, with what is known of it as the condition. Follows no redirect.
+    async fn fetch(&self, url: &str, known: Option<&Kept>) -> Result<Reply, String> {
+        Base::parse(url.split('?').next().unwrap_or_default())?;
+        let mut request = Request::get(url)
+            .header(header::ACCEPT, "application/json, application/yaml;q=0.9, */*;q=0.5")
+            .header(header::USER_AGENT, USER_AGENT);
+        let conditions = known.map(|known| {
+            [(header::IF_NONE_MATCH, &known.etag), (header::IF_MODIFIED_SINCE, &known.modified)]
+        });
+        for (name, value) in conditions.into_iter().flatten() {
+            if let Some(value) = value {
+                request = request.header(name, value);
+            }
+        }
+        let request = request.body(Full::default()).map_err(|error| error.to_string())?;
+        let limits = Limits { time_max: FETCH_MAX, body_bytes_max: self.left };
+        self.client.send(request, limits).await.map_err(|error| error.to_string())
+    }
+
+    /// The copy of a URL, if there is one.
+    fn copy(&self, url: &str) -> Option<(Kept, Bytes)> {
+        let (about, body) = names(self.kept_in.as_deref()?, url);
+        let kept: Kept = serde_json::from_slice(&file(&about, 64 << 10).ok()?).ok()?;
+        if kept.url != url {
+            return None;
+        }
+        Some((kept, file(&body, self.left).ok()?.into()))
+    }
+
+    /// Whether everything came from copies, and no file was read.
+    pub(super) fn is_same(&self) -> bool {
+        self.files.is_empty() && self.fresh.is_empty() && self.left < BYTES_MAX
+    }
+
+    /// Keeps what was fetched: it is good. That it cannot be kept harms nobody today.
+    pub(super) fn keep(&mut self) {
+        let fresh = std::mem::take(&mut self.fresh);
+        let Some(folder) = &self.kept_in else {
+            return;
+        };
+        for (kept, bytes) in fresh {
+            let (about, body) = names(folder, &kept.url);
+            // The body first: what says how old it is must never be newer than it.
+            let written = fs::remove_file(&about).or_else(|error| match error.kind() {
+                io::ErrorKind::NotFound => Ok(()),
+                _ => Err(error),
+            });
+            let written = written.and_then(|()| put(&body, &bytes));
+            let about_text = serde_json::to_vec(&kept).unwrap_or_default();
+            if let Err(error) = written.and_then(|()| put(&about, &about_text)) {
+                let name = Location::Url(kept.url).name();
+                self.notes.push(format!("cannot keep a copy of {name}: {}", words(&error.to_string())));
+            }
+        }
+    }
+
+    /// Gives up what was fetched and turned out to be no document; the copies there may be used instead.
+    pub(super) fn forget(&mut self) -> Option<Bytes> {
+        let fresh = std::mem::take(&mut self.fresh);
+        let (kept, _) = fresh.first()?;
+        self.copy(&kept.url).map(|(_, bytes)| bytes)
+    }
+}
+
+/// Where a copy is: what is known of it, and its bytes.
+fn names(folder: &Path, url: &str) -> (PathBuf, PathBuf) {
+    let stem = format!("document-{:016x}", hash::of(url.as_bytes()));
+    (folder.join(format!("{stem}.json")), folder.join(stem))
+}
+
+/// Writes a file whole or not at all.
+pub(crate) fn put(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let beside = path.with_extension(format!("{}.new", std::process::id()));
+    let written = fs::write(&beside, bytes).and_then(|()| fs::rename(&beside, path));
+    if written.is_err() {
+        drop(fs::remove_file(&beside));
+    }
+    written
+}
+
+/// Reads a file, never more than a bound (a fifo or a device has no length to check).
+fn file(path: &Path, bytes_max: usize) -> io::Result<Vec<u8>> {
+    let file = File::open(path)?;
+    let length = usize::try_from(file.metadata()?.len()).unwrap_or(usize::MAX);
+    stream(file, length, bytes_max)
+}
+
+/// Reads to the end, never more than a bound.
+pub(super) fn stream(from: impl Read, length: usize, bytes_max: usize) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(length.min(bytes_max).saturating_add(1));
+    let limit = u64::try_from(bytes_max).unwrap_or(u64::MAX).saturating_add(1);
+    from.take(limit).read_to_end(&mut bytes)?;
+    if bytes.len() > bytes_max { Err(io::Error::other(too_large())) } else { Ok(bytes) }
+}
+
+/// What is said of a document over the bound.
+fn too_large() -> String {
+    format!("it is larger than {} MiB", BYTES_MAX >> 20)
+}
+
+/// Why a reply is no document.
+fn refused(reply: &Reply) -> String {
+    if reply.status.is_redirection() {
+        let target = reply.headers.get(header::LOCATION).and_then(|value| value.to_str().ok());
+        return format!("it has moved to {}", target.unwrap_or("an unnamed place"));
+    }
+    format!("the server answered {}", reply.status)
+}

@@ -1,0 +1,235 @@
+//! A catalogue as text: one line that says what is in it, then one line of JSON for each tool. It stays text, in
+//! memory or in a file that runners of the same document share; what a call needs is read for that call.
+
+use std::borrow::Cow;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader};
+use std::os::unix::fs::FileExt;
+
+use serde::{Deserialize, Serialize};
+
+use super::route::Route;
+use super::{Skipped, Tool};
+use crate::openapi::{Base, Stamp};
+
+/// Longest first line.
+const HEAD_BYTES_MAX: u64 = 64 << 20;
+
+/// The first line of a catalogue.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Head {
+    /// What it was made from, and by which runner: a file of another is not used.
+    pub(crate) made_from: String,
+    /// Where calls go; routes refer to them by index. Empty when nothing is called.
+    pub(crate) bases: Vec<String>,
+    /// Names of the tools, and how long the line of each is.
+    pub(crate) tools: Vec<(Box<str>, usize)>,
+    /// How many bytes a list of all tools has.
+    pub(crate) listed_bytes: usize,
+    /// Operations that became no tools.
+    pub(crate) skipped: Vec<Skipped>,
+    /// How many operations the configuration or the document leaves out.
+    pub(crate) left_out: usize,
+    /// What else is to be said of the document.
+    pub(crate) notes: Vec<String>,
+    /// The files it was read from, as they were then.
+    pub(crate) files: Vec<Stamp>,
+    /// What a person calls the API.
+    pub(crate) title: String,
+}
+
+/// One line.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Record {
+    /// For lists.
+    pub(super) tool: Tool,
+    /// For whoever looks for a tool.
+    pub(super) about: About,
+    /// For calls.
+    pub(super) route: Route,
+}
+
+/// What else is known of a tool.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct About {
+    /// `GET /pets`.
+    pub(crate) operation: Box<str>,
+    /// Its tags.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) tags: Vec<Box<str>>,
+}
+
+/// A line without its route.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Entry {
+    /// For lists.
+    pub(crate) tool: Tool,
+    /// For whoever looks for a tool.
+    pub(crate) about: About,
+}
+
+/// Where a tool's line is.
+#[derive(Debug)]
+struct Place {
+    /// The tool's name.
+    name: Box<str>,
+    /// Where its line begins.
+    at: u64,
+    /// How long it is.
+    length: usize,
+}
+
+/// The text.
+#[derive(Debug)]
+enum Store {
+    /// In memory.
+    Memory(Box<[u8]>),
+    /// In a file.
+    File(File),
+}
+
+/// All tools of one document, immutable; the document itself is gone.
+#[derive(Debug)]
+pub(crate) struct Catalogue {
+    /// In the document's order, which is the order of `tools/list`.
+    places: Box<[Place]>,
+    /// Where calls go.
+    bases: Box<[Base]>,
+    /// The lines.
+    store: Store,
+    /// How many bytes a list of all tools has.
+    pub(crate) listed_bytes: usize,
+    /// What a person calls the API.
+    pub(crate) title: Box<str>,
+}
+
+impl Catalogue {
+    /// Opens a catalogue in memory.
+    pub(crate) fn in_memory(text: &[u8]) -> io::Result<(Self, Head)> {
+        let (head, start) = read_head(text)?;
+        let lines = text.get(start..).unwrap_or_default().into();
+        Ok((Self::new(&head, Store::Memory(lines), 0)?, head))
+    }
+
+    /// Opens a catalogue in a file.
+    pub(crate) fn in_file(file: File) -> io::Result<(Self, Head)> {
+        let (head, start) = read_head(BufReader::new(&file))?;
+        Ok((Self::new(&head, Store::File(file), start)?, head))
+    }
+
+    /// Over lines that begin at `start`.
+    fn new(head: &Head, store: Store, start: usize) -> io::Result<Self> {
+        let mut at = u64::try_from(start).map_err(io::Error::other)?;
+        let mut places = Vec::with_capacity(head.tools.len());
+        for (name, length) in &head.tools {
+            places.push(Place { name: name.clone(), at, length: *length });
+            at += u64::try_from(*length).map_err(io::Error::other)? + 1;
+        }
+        let bases: Result<Vec<Base>, String> = head.bases.iter().map(|base| Base::parse(base)).collect();
+        let bases = bases.map_err(io::Error::other)?.into();
+        let (listed_bytes, title) = (head.listed_bytes, head.title.as_str().into());
+        Ok(Self { places: places.into(), bases, store, listed_bytes, title })
+    }
+
+    /// How many tools there are.
+    pub(crate) fn len(&self) -> usize {
+        self.places.len()
+    }
+
+    /// The index of a tool.
+    pub(crate) fn find(&self, name: &str) -> Option<usize> {
+        self.places.iter().position(|place| *place.name == *name)
+    }
+
+    /// Where calls of a base's index go.
+    pub(super) fn base(&self, index: usize) -> Option<&Base> {
+        self.bases.get(index)
+    }
+
+    /// A tool, with what is known of it.
+    pub(crate) fn entry(&self, index: usize) -> io::Result<Entry> {
+        let place = self.places.get(index).ok_or(io::ErrorKind::NotFound)?;
+        Ok(serde_json::from_slice(&self.line(place)?)?)
+    }
+
+    /// A tool and how to call it.
+    pub(super) fn record(&self, index: usize) -> io::Result<Record> {
+        let place = self.places.get(index).ok_or(io::ErrorKind::NotFound)?;
+        Ok(serde_json::from_slice(&self.line(place)?)?)
+    }
+
+    /// All tools in their order; each is gone again when the next one comes.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = io::Result<Entry>> {
+        (0..self.places.len()).map(|index| self.entry(index))
+    }
+
+    /// The line at a place.
+    fn line(&self, place: &Place) -> io::Result<Cow<'_, [u8]>> {
+        match &self.store {
+            Store::Memory(text) => {
+                let at = usize::try_from(place.at).map_err(io::Error::other)?;
+                let line = text.get(at..at.saturating_add(place.length));
+                line.map(Cow::Borrowed).ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
+            }
+            Store::File(file) => {
+                let mut line = vec![0; place.length];
+                file.read_exact_at(&mut line, place.at)?;
+                Ok(Cow::Owned(line))
+            }
+        }
+    }
+}
+
+/// Reads the first line; and where the second begins.
+fn read_head(mut text: impl BufRead) -> io::Result<(Head, usize)> {
+    let mut line = Vec::new();
+    io::Read::take(&mut text, HEAD_BYTES_MAX).read_until(b'\n', &mut line)?;
+    Ok((serde_json::from_slice(&line)?, line.len()))
+}
+
+/// Lines as they are written.
+#[derive(Debug, Default)]
+pub(crate) struct Draft {
+    /// What is in it.
+    pub(crate) head: Head,
+    /// The lines.
+    lines: Vec<u8>,
+}
+
+impl Draft {
+    /// Adds a tool.
+    pub(super) fn add(&mut self, record: &Record) -> Result<(), String> {
+        let before = self.lines.len();
+        let written = serde_json::to_writer(&mut self.lines, record);
+        if let Err(error) = written {
+            self.lines.truncate(before);
+            return Err(format!("it cannot be written down: {error}"));
+        }
+        self.head.tools.push((record.tool.name.clone(), self.lines.len() - before));
+        self.head.listed_bytes += record.tool.listed_bytes();
+        self.lines.push(b'\n');
+        Ok(())
+    }
+
+    /// Changes the lines' tools: what can only be decided when all are known.
+    pub(super) fn without_output_schemas(self) -> Self {
+        let mut draft =
+            Self { head: Head { tools: Vec::new(), listed_bytes: 0, ..self.head }, lines: Vec::new() };
+        for line in self.lines.split(|byte| *byte == b'\n') {
+            if let Ok(mut record) = serde_json::from_slice::<Record>(line) {
+                record.tool.output_schema = None;
+                // What could be written once can be written again.
+                drop(draft.add(&record));
+            }
+        }
+        draft
+    }
+
+    /// The whole text.
+    pub(crate) fn finish(self) -> Vec<u8> {
+        let mut text = serde_json::to_vec(&self.head).unwrap_or_default();
+        text.push(b'\n');
+        text.extend(self.lines);
+        text
+    }
+}
