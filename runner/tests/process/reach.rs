@@ -48,7 +48,9 @@ fn a_token_is_fetched_once_for_all_who_wait_and_kept() {
         assert!(got.head.contains("authorization: Bearer t-one\r\n"), "{}", got.head);
         got.answer("200 OK", &json!({}));
     }
-    waiting.into_iter().for_each(|pending| assert_eq!(pending.result()["isError"], false));
+    for pending in waiting {
+        assert_eq!(pending.result()["isError"], false);
+    }
     // A token that ended early: one more is fetched, once, and the call is made again.
     let pending = call(&client, &[]);
     upstream.next().answer("401 Unauthorized", &json!({}));

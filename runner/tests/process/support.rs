@@ -96,8 +96,7 @@ impl Runner {
     /// A client of this server, once it says where it is.
     pub(crate) fn client(&self) -> Client {
         let line = self.line();
-        let url =
-            line.split_once("://").map(|(_, url)| url).unwrap_or_else(|| panic!("no address in {line:?}"));
+        let url = line.split_once("://").map_or_else(|| panic!("no address in {line:?}"), |(_, url)| url);
         let (address, path) = url.split_once('/').unwrap();
         Client { address: address.to_owned(), path: format!("/{path}") }
     }

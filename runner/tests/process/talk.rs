@@ -86,7 +86,7 @@ impl Sse {
             if let Some(told) = line.strip_prefix("event: ") {
                 assert_eq!(told.trim(), kind);
             } else if let Some(data) = line.strip_prefix("data: ") {
-                found = data.trim().to_owned();
+                data.trim().clone_into(&mut found);
             } else if line == "\n" && !found.is_empty() {
                 return Some(found);
             } else if line == "0\r\n" {
