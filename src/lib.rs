@@ -1,7 +1,8 @@
 //! `mcp-init`: a tiny PID-1-capable supervisor for MCP servers. This file only names the rooms.
 //!
-//! Imports run one way: `cli` → `entrypoint` → `supervisor` → `control` → `scribe` → `config` → `life`, and any of
-//! them may use `sys` except `life`, which knows no clock, fd, path or log. `tests/house.rs` holds us to it.
+//! Imports run one way: `cli` → `entrypoint` → `supervisor` → `control` → `scribe` → `probe` → `config` → `life`,
+//! and any of them may use `sys` except `life`, which knows no clock, fd, path or log. `tests/house.rs` holds us to
+//! it.
 
 pub mod channel;
 mod cli;
@@ -9,6 +10,7 @@ mod config;
 mod control;
 mod entrypoint;
 mod life;
+mod probe;
 mod scribe;
 mod supervisor;
 mod sys;

@@ -53,7 +53,12 @@ pub(super) fn answer(invocation: &Invocation, places: &Places, out: &mut Output)
             out.line(&format!("not ready: {}", in_words(service)));
         }
     }
-    Ok(if bad.is_empty() { OK } else { FAILED })
+    Ok(match bad.iter().find(|service| !service.is_running()) {
+        Some(_) => FAILED,
+        None if bad.is_empty() => OK,
+        // It runs, and does not answer as it should.
+        None => UNKNOWN,
+    })
 }
 
 /// Whether the supervisor answers, which it just did or did not.

@@ -86,6 +86,7 @@ fn dispatch(invocation: &Invocation, out: &mut Output) -> Result<u8, Failure> {
         Does::Run => Ok(run::run(invocation, places()?)),
         Does::Scribe => Ok(run::scribe()),
         Does::Kin => Ok(run::kin(invocation, out)),
+        Does::Probe => Ok(crate::probe::run()),
         Does::Plan => check::plan(&places()?, out),
         Does::Status => status::answer(invocation, &places()?, out),
         Does::Start => orders::change(&orders::START, invocation, &places()?, out),

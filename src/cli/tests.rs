@@ -234,7 +234,7 @@ fn probes_are_answered_shortly() {
     let sick = Stage::with("sick", |_| {
         (vec![supervisor(), service("pets", "running", "unhealthy"), json!({ "done": "" })], false)
     });
-    assert_eq!(sick.types("health"), (1, "not ready: pets is unhealthy\n".to_owned()));
+    assert_eq!(sick.types("health"), (4, "not ready: pets is unhealthy\n".to_owned()));
     let silent = Stage::with("silent", |_| (Vec::new(), false));
     assert_eq!(silent.types("health --live --timeout 50ms").0, 4);
     assert_eq!(Stage::new("absent").types("health").0, 4);

@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::failure::{FAILED, NOT_RUNNING, OK, SECOND, SYSTEM, UNKNOWN};
 use super::options::{Flag, Opt, WAITING, switch, valued};
 use super::verbs_of_change::{ADD, CREATE, DISABLE, ENABLE, REMOVE, SIGNAL};
-use super::verbs_of_helpers::{KIN, PLAN, SCRIBE};
+use super::verbs_of_helpers::{KIN, PLAN, PROBE, SCRIBE};
 
 /// What a verb leads to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +19,8 @@ pub(super) enum Does {
     Kin,
     /// Reads the configuration for the supervisor.
     Plan,
+    /// Asks a service how it is, for the supervisor.
+    Probe,
     /// Shows services.
     Status,
     /// Starts services.
@@ -286,7 +288,10 @@ static HEALTH: Verb = Verb {
         switch(Flag::Ready, None, "ready", "whether the services are ready (the default)"),
         valued(Flag::Timeout, None, "timeout", "TIME", "time for the answer (5s)"),
     ],
-    exits: &[(FAILED, "not ready, or unhealthy"), (UNKNOWN, "no answer, or there is no such service")],
+    exits: &[
+        (FAILED, "a service is not running"),
+        (UNKNOWN, "no answer: of the supervisor, or of a service to its health checks; or no such service"),
+    ],
     examples: &[
         ("mcp-init health --live", "livenessProbe"),
         ("mcp-init health --ready", "readinessProbe, HEALTHCHECK"),
@@ -350,9 +355,9 @@ pub(super) static HELP: Verb = Verb {
 };
 
 /// All of them, in the order people read them.
-static VERBS: [&Verb; 23] = [
+static VERBS: [&Verb; 24] = [
     &RUN, &STATUS, &START, &STOP, &RESTART, &SIGNAL, &LOGS, &EVENTS, &ADD, &CREATE, &REMOVE, &ENABLE,
-    &DISABLE, &CHECK, &RELOAD, &HEALTH, &METRICS, &SHUTDOWN, &VERSION, &HELP, &SCRIBE, &PLAN, &KIN,
+    &DISABLE, &CHECK, &RELOAD, &HEALTH, &METRICS, &SHUTDOWN, &VERSION, &HELP, &SCRIBE, &PLAN, &KIN, &PROBE,
 ];
 
 /// The verb of this name.

@@ -41,3 +41,16 @@ pub(super) static KIN: Verb = Verb {
     examples: &[],
     hidden: true,
 };
+
+/// `probe`.
+pub(super) static PROBE: Verb = Verb {
+    does: Does::Probe,
+    name: "probe",
+    arguments: "",
+    summary: "ask a service how it is for the supervisor, which starts it",
+    text: &[],
+    options: &[],
+    exits: &[],
+    examples: &[],
+    hidden: true,
+};

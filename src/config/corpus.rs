@@ -10,7 +10,7 @@ use super::document::Document;
 use super::error::Problems;
 use super::said::Said;
 use super::settings::{self, SettingsSaid};
-use super::{Environment, check_file, control, keys, limits, sandbox, server, service};
+use super::{Environment, check_file, control, health, keys, limits, sandbox, server, service};
 
 /// The files of one folder of `tests/schema`.
 fn corpus(folder: &str) -> Vec<PathBuf> {
@@ -51,7 +51,7 @@ fn the_schema_knows_the_keys_that_the_program_knows() {
         (&service["$defs"]["mcpConfig"], &server::KEYS),
         (&common["properties"]["restartPolicy"], &keys::RESTART_POLICY),
         (&common["properties"]["stop"], &keys::STOP),
-        (&common["properties"]["healthCheck"], &keys::HEALTH_CHECK),
+        (&common["properties"]["healthCheck"], &health::HEALTH_CHECK),
         (&common["properties"]["log"], &keys::LOG),
         (&service["$defs"]["sandbox"], &sandbox::KEYS),
         (&common["properties"]["limits"], &limits::LIMITS),

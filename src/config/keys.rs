@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::error::Problems;
+use super::health;
 use super::item::{Choice, Item};
 use super::plan::{LogMode, Readiness, Restart};
 use super::said::{Retries, Said, set};
@@ -66,16 +67,13 @@ pub(super) const RESTART_POLICY: [&str; 7] = [
 /// Keys of `stop`.
 pub(super) const STOP: [&str; 3] = ["command", "signal", "timeout"];
 
-/// Keys of `healthCheck`.
-pub(super) const HEALTH_CHECK: [&str; 5] = ["type", "interval", "timeout", "retries", "startPeriod"];
-
 /// Keys of `log`.
 pub(super) const LOG: [&str; 5] = ["mode", "maxSize", "maxFiles", "maxTotal", "timestamps"];
 
 /// Values of `readiness`.
 const READINESS: Choice<Readiness> = Choice {
     known: &[("started", Readiness::Started), ("channel", Readiness::Channel)],
-    later: &["notify", "fd", "tcp", "exec"],
+    later: &["notify", "fd"],
 };
 
 /// Values of `restart`.
@@ -83,10 +81,6 @@ const RESTART: Choice<Restart> = Choice {
     known: &[("always", Restart::Always), ("on-failure", Restart::OnFailure), ("never", Restart::Never)],
     later: &[],
 };
-
-/// Values of `healthCheck.type`: whether the service is asked on its channel.
-const HEALTH_CHECK_TYPE: Choice<bool> =
-    Choice { known: &[("channel", true), ("none", false)], later: &["mcp", "http", "tcp", "exec"] };
 
 /// Values of `log.mode`.
 const LOG_MODE: Choice<LogMode> = Choice {
@@ -104,7 +98,7 @@ pub(super) const RETRIES_MAX: u32 = 1_000_000;
 const DESCRIPTION_CHARS_MAX: usize = 4096;
 
 /// No duration is shorter than this where nothing would be nonsense.
-const SOME: Duration = Duration::from_millis(1);
+pub(super) const SOME: Duration = Duration::from_millis(1);
 
 /// What was said already, by the key that was used: a key and its alias must not both be there.
 #[derive(Debug, Default)]
@@ -112,7 +106,7 @@ pub(super) struct Seen(BTreeMap<&'static str, String>);
 
 impl Seen {
     /// Whether nothing has said `meaning` before; it is told if something has.
-    fn first(&mut self, meaning: &'static str, item: &Item<'_>, problems: &mut Problems) -> bool {
+    pub(super) fn first(&mut self, meaning: &'static str, item: &Item<'_>, problems: &mut Problems) -> bool {
         let before = self.0.insert(meaning, item.field.clone());
         // The same key twice is told when the file is read.
         if let Some(other) = before.as_ref().filter(|other| **other != item.field) {
@@ -141,6 +135,10 @@ pub(super) fn read(said: &mut Said, item: &Item<'_>, seen: &mut Seen, problems: 
                 set(&mut said.ready_timeout, item.duration(problems, SOME));
             }
         }
+        "readiness" if health::is_asked(item) => {
+            said.ready_probe = health::readiness(item, problems);
+            said.readiness = Some(Readiness::Asked);
+        }
         "readiness" => set(&mut said.readiness, item.choice(problems, &READINESS)),
         "channel" => set(&mut said.channel, item.boolean(problems)),
         "restart" => set(&mut said.restart, item.choice(problems, &RESTART)),
@@ -148,14 +146,14 @@ pub(super) fn read(said: &mut Said, item: &Item<'_>, seen: &mut Seen, problems: 
         "maxRetries" | "maxRestartAttempts" => max_retries(said, item, seen, problems),
         "restartDelay" => retry_delay(said, item, seen, problems),
         "stop" => stop(said, item, problems),
-        "healthCheck" => health_check(said, item, seen, problems),
+        "healthCheck" => health::read(said, item, seen, problems),
         "healthCheckEnabled" => {
             if seen.first("healthCheck.type", item, problems) {
                 set(&mut said.health_checked, item.boolean(problems));
             }
         }
-        "healthCheckInterval" => health_interval(said, item, seen, problems),
-        "healthCheckTimeout" => health_timeout(said, item, seen, problems),
+        "healthCheckInterval" => health::interval(said, item, seen, problems),
+        "healthCheckTimeout" => health::timeout(said, item, seen, problems),
         "log" => log(said, item, problems),
         "sandbox" => sandbox::read(&mut said.sandbox, item, problems),
         "umask" => set(&mut said.umask, umask(item, problems)),
@@ -258,38 +256,6 @@ fn signal(item: &Item<'_>, problems: &mut Problems) -> Option<i32> {
     let names = units::SIGNALS.map(|(name, _)| name).join(", ");
     let wanted = format!("a signal: one of {names}, or a number up to {SIGNAL_MAX}");
     item.whole(problems, 1..=SIGNAL_MAX, &wanted).and_then(|number| i32::try_from(number).ok())
-}
-
-/// `healthCheck`
-fn health_check(said: &mut Said, item: &Item<'_>, seen: &mut Seen, problems: &mut Problems) {
-    for item in item.members(problems) {
-        match item.key {
-            "type" => {
-                if seen.first("healthCheck.type", &item, problems) {
-                    set(&mut said.health_checked, item.choice(problems, &HEALTH_CHECK_TYPE));
-                }
-            }
-            "interval" => health_interval(said, &item, seen, problems),
-            "timeout" => health_timeout(said, &item, seen, problems),
-            "retries" => set(&mut said.health_retries, item.count(problems, 1..=1000, "")),
-            "startPeriod" => set(&mut said.health_start_period, item.duration(problems, Duration::ZERO)),
-            _ => item.unknown(problems, &HEALTH_CHECK, &[]),
-        }
-    }
-}
-
-/// `healthCheck.interval` and its alias
-fn health_interval(said: &mut Said, item: &Item<'_>, seen: &mut Seen, problems: &mut Problems) {
-    if seen.first("healthCheck.interval", item, problems) {
-        set(&mut said.health_interval, item.duration(problems, SOME));
-    }
-}
-
-/// `healthCheck.timeout` and its alias
-fn health_timeout(said: &mut Said, item: &Item<'_>, seen: &mut Seen, problems: &mut Problems) {
-    if seen.first("healthCheck.timeout", item, problems) {
-        set(&mut said.health_timeout, item.duration(problems, SOME));
-    }
 }
 
 /// `log`

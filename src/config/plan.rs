@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::probe::Probe;
+
 use super::control::Control;
 use super::identity::Identity;
 use super::limits::Limits;
@@ -105,6 +107,8 @@ pub(crate) struct Service {
     pub(crate) channel: bool,
     /// What counts as ready.
     pub(crate) readiness: Readiness,
+    /// What a child asks until it is ready, if that is how it is known.
+    pub(crate) ready_probe: Option<Probe>,
     /// Ready within this, or it has failed (`processTimeout`).
     pub(crate) ready_timeout: Duration,
     /// When it is started again.
@@ -115,6 +119,8 @@ pub(crate) struct Service {
     pub(crate) stop: Stop,
     /// How its health is known; `None` for type `none`.
     pub(crate) health_check: Option<HealthCheck>,
+    /// What a child asks for that; without, the service is asked on its channel.
+    pub(crate) health_probe: Option<Probe>,
     /// What becomes of its output.
     pub(crate) log: Log,
     /// `processConfig`: its file's own JSON object, compact, before substitution, secrets masked.
@@ -149,6 +155,8 @@ pub(crate) enum Readiness {
     Started,
     /// That it says `server-started` on its channel.
     Channel,
+    /// That a child of ours finds it so.
+    Asked,
 }
 
 /// What a service is there for.
@@ -255,7 +263,7 @@ pub(crate) struct Stop {
     pub(crate) timeout: Duration,
 }
 
-/// How a service's health is known: it is asked on its channel.
+/// How often a service's health is asked for, and what follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct HealthCheck {
     /// From one question to the next.

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::course::Course;
+use super::health::Ask;
 use super::identity::Identity;
 use super::limits::Limits;
 use super::plan::{Dependency, OnExit, Start};
@@ -36,6 +37,8 @@ pub(super) struct Said {
     pub(super) channel: Option<bool>,
     /// See [`Service`].
     pub(super) readiness: Option<Readiness>,
+    /// What a child asks until it is ready.
+    pub(super) ready_probe: Option<Ask>,
     /// See [`Service`].
     pub(super) ready_timeout: Option<Duration>,
     /// See [`Service`].
@@ -58,6 +61,8 @@ pub(super) struct Said {
     pub(super) stop_timeout: Option<Duration>,
     /// Whether health is asked for.
     pub(super) health_checked: Option<bool>,
+    /// What a child asks for that; without, it is asked on the channel.
+    pub(super) health_probe: Option<Ask>,
     /// See [`HealthCheck`].
     pub(super) health_interval: Option<Duration>,
     /// See [`HealthCheck`].
@@ -114,8 +119,15 @@ impl Said {
         let readiness =
             self.readiness.unwrap_or(if server { Readiness::Channel } else { Readiness::Started });
         let health_check = self.health_checked.unwrap_or(server).then(|| self.health_check());
-        let channel =
-            server || self.channel == Some(true) || readiness == Readiness::Channel || health_check.is_some();
+        let (restart_policy, log) = (self.restart_policy(), self.log());
+        let ask = self.ready_probe.filter(|_| readiness == Readiness::Asked);
+        let ready_probe = ask.and_then(|ask| ask.complete(&program));
+        let ask = self.health_probe.filter(|_| health_check.is_some());
+        let health_probe = ask.and_then(|ask| ask.complete(&program));
+        let channel = server
+            || self.channel == Some(true)
+            || readiness == Readiness::Channel
+            || (health_check.is_some() && health_probe.is_none());
         Service {
             id: id.into(),
             kind: self.course.kind(),
@@ -126,17 +138,19 @@ impl Said {
             program,
             channel,
             readiness,
+            ready_probe,
             ready_timeout: self.ready_timeout.unwrap_or(seconds(30)),
             restart: self.course.restart(self.restart),
-            restart_policy: self.restart_policy(),
+            restart_policy,
             stop: Stop {
                 command: self.course.stop_command.clone().unwrap_or_default(),
                 signal: self.stop_signal.unwrap_or(libc::SIGTERM),
                 timeout: self.stop_timeout.unwrap_or(seconds(5)),
             },
             health_check,
-            log: self.log(),
             sandbox: self.sandbox.filter(|sandbox| sandbox.profile == Profile::Strict),
+            health_probe,
+            log,
             depends_on: self.depends_on,
             name: self.name,
             env: self.env,

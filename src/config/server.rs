@@ -203,7 +203,7 @@ fn bracketed(host: &str) -> String {
 }
 
 /// Whether only this host reaches an address. Names but one would need DNS.
-fn is_loopback(host: &str) -> bool {
+pub(super) fn is_loopback(host: &str) -> bool {
     match host.parse::<IpAddr>() {
         Ok(IpAddr::V4(address)) => address.is_loopback(),
         // One spelling is enough, and a pattern can say it.
@@ -213,7 +213,7 @@ fn is_loopback(host: &str) -> bool {
 }
 
 /// Whether a text is a path for an endpoint.
-fn is_endpoint(path: &str) -> bool {
+pub(super) fn is_endpoint(path: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte);
     path.starts_with('/') && path.len() <= 256 && path.bytes().all(plain)
 }

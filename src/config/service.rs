@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use super::document::{Document, reason};
 use super::environment::Environment;
 use super::error::{Place, Problems};
+use super::health;
 use super::item::Item;
 use super::json::Kind;
 use super::keys::{self, Seen};
@@ -88,6 +89,7 @@ pub(super) fn read_document(
         problems.push(root.page.error(item.map_or(root.node.at, |item| item.key_at), "chroot", problem));
     }
     sandbox::agree(&said, &root, problems);
+    health::settle(&mut said, &root, &program, problems);
     let id_at = root.page.place(id_item.map_or(root.node.at, |item| item.node.at));
     let service = said.complete(&id, program, &root.page.folder, shown);
     if environment.root {
@@ -145,7 +147,7 @@ fn unknown(item: &Item<'_>, problems: &mut Problems) {
     let objects: [(&str, &[&str]); 7] = [
         ("mcpConfig", &server::KEYS),
         ("restartPolicy", &keys::RESTART_POLICY),
-        ("healthCheck", &keys::HEALTH_CHECK),
+        ("healthCheck", &health::HEALTH_CHECK),
         ("stop", &keys::STOP),
         ("limits", &limits::LIMITS),
         ("log", &keys::LOG),

@@ -190,6 +190,7 @@ fn begin(plan: Plan, options: RunOptions) -> Result<Supervisor, BootError> {
         orders: Orders::default(),
         refusals: super::access::Refusals::default(),
         scribe: Scribe::new(now.instant),
+        askers: super::askers::Askers::default(),
         reload: None,
         unfinished: Vec::new(),
         resume_at: None,

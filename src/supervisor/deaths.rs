@@ -26,6 +26,8 @@ impl Supervisor {
                 self.read_last_words(id);
                 let left = self.is_anybody_left(id, pid);
                 self.roster.on(id, Event::Exited { exit, left }, self.now.instant, &mut self.todo);
+            } else if self.asker_ended(pid, exit) {
+                // Its end was its answer.
             } else if self.scribe.pid() == Some(pid) {
                 let how = events::fault(exit, Why::Itself).unwrap_or_else(|| "has ended".to_owned());
                 ::log::error!("the scribe {how}: another follows");

@@ -132,9 +132,9 @@ impl Supervisor {
             }
             FromService::HealthCheckResponse { healthy, reason, .. } => {
                 // Only a question makes an answer worth telling.
-                if self.roster.get(id).is_some_and(Service::is_asked) {
-                    self.note_health(id, healthy, reason.as_deref().map(quote).as_deref());
-                    self.roster.on(id, Event::Answered { healthy }, now.instant, &mut self.todo);
+                let on_channel = unit.plan.health_probe.is_none();
+                if on_channel && self.roster.get(id).is_some_and(Service::is_asked) {
+                    self.heed_health(id, healthy, reason.as_deref().map(quote).as_deref());
                 } else {
                     self.ignore(id, 1);
                 }
@@ -203,6 +203,6 @@ impl Supervisor {
 }
 
 /// A service's words in one line of bounded length.
-fn quote(words: &str) -> String {
+pub(super) fn quote(words: &str) -> String {
     words.chars().map(|c| if c.is_control() { ' ' } else { c }).take(QUOTE_CHARS_MAX).collect()
 }

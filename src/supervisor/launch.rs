@@ -12,7 +12,7 @@ use mio::{Interest, Token};
 
 use crate::channel::{FD_VARIABLE, NODE_FD_VARIABLE};
 use crate::config::PATH;
-use crate::config::plan::{LogMode, Program};
+use crate::config::plan::{LogMode, Program, Service};
 use crate::life::policy::{Blame, Pid};
 use crate::life::roster::Id;
 use crate::sys::child::EXTRA_FD;
@@ -92,8 +92,7 @@ impl Supervisor {
             variables.insert(NODE_FD_VARIABLE, EXTRA_FD.to_string());
         }
         let programs = candidates(argv.first(), variables.get("PATH").map_or(PATH, |path| path));
-        let envp: Vec<CString> =
-            variables.iter().map(|(name, value)| c_string(format!("{name}={value}"))).collect();
+        let envp = pairs(&variables);
         let null = self.null.as_fd();
         let write = unit.output.as_ref().map_or(null, |output| output.write.as_fd());
         let launch = Launch {
@@ -202,6 +201,11 @@ pub(super) fn variables<'a>(
     variables.extend(unit.plan.env.iter().map(|(name, value)| (&**name, value.to_string())));
     variables.insert(MARK, unit.uuid.to_string());
     variables
+}
+
+/// `NAME=VALUE` each.
+pub(super) fn pairs(variables: &BTreeMap<&str, String>) -> Vec<CString> {
+    variables.iter().map(|(name, value)| c_string(format!("{name}={value}"))).collect()
 }
 
 /// What a service gets of our own environment.

@@ -4,6 +4,7 @@
 //! then the scribe, then orders, then time), and only then acts.
 
 mod access;
+mod askers;
 mod boot;
 mod deaths;
 mod events;
@@ -48,6 +49,7 @@ pub(crate) use boot::{RunOptions, run};
 pub(crate) use kin::marks;
 pub(crate) use reload::read;
 
+use askers::Askers;
 use orders::Orders;
 use reload::Reload;
 use scribes::Scribe;
@@ -102,6 +104,8 @@ pub(crate) struct Supervisor {
     refusals: access::Refusals,
     /// The scribe.
     scribe: Scribe,
+    /// Children that ask services how they are.
+    askers: Askers,
     /// A reload that is on its way.
     reload: Option<Reload>,
     /// Sources that wait to be read further.
@@ -170,6 +174,7 @@ impl Supervisor {
         self.roster.tick(self.now.instant, &mut self.todo);
         self.tick_reload();
         self.tick_kin();
+        self.tick_askers();
         self.perform();
         self.renew_scribe();
         if self.has_removed {
@@ -191,6 +196,7 @@ impl Supervisor {
                 self.scribe.deadline(),
                 self.reload_deadline(),
                 self.kin_deadline(),
+                self.askers.deadline(),
                 self.drain_deadline(),
                 self.publish_at,
                 self.resume_at,

@@ -3,7 +3,6 @@
 
 use std::time::Duration;
 
-use crate::channel::ToService;
 use crate::config::duration_text;
 use crate::life::policy::{Action, Blame, Event, Note, Pid, Why};
 use crate::life::roster::Id;
@@ -49,7 +48,10 @@ impl Supervisor {
             Action::Look(pid) => self.look(id, pid),
             Action::Check => self.check(id),
             Action::End(code) => self.end_with(id, code),
-            Action::Note(note) => self.note(id, note),
+            Action::Note(note) => {
+                self.attend(id, note);
+                self.note(id, note);
+            }
         }
     }
 
@@ -121,16 +123,6 @@ impl Supervisor {
         }
     }
 
-    /// Asks it for its health, and for its figures.
-    fn check(&mut self, id: Id) {
-        let Some(unit) = self.unit_mut(id) else { return };
-        let server_id = unit.plan.id.clone();
-        if let Some(channel) = unit.present.as_mut().and_then(|present| present.channel.as_mut()) {
-            channel.ask(&ToService::HealthCheck { server_id: server_id.clone() });
-            channel.ask(&ToService::CollectMetrics { server_id });
-        }
-    }
-
     /// Tells what happened: to the files, the log, and `status`.
     fn note(&mut self, id: Id, note: Note) {
         let now = self.now;
@@ -158,7 +150,7 @@ impl Supervisor {
             Note::Leaving => ::log::info!("{name}: stopping once those that need it have"),
             Note::Stopping(why) => match why {
                 Why::Ordered | Why::Itself => ::log::info!("{name}: stopping"),
-                Why::NotReady => self.fault(id, "was not ready in time"),
+                Why::NotReady => self.was_not_ready(id),
                 Why::Unhealthy => self.fault(id, "failed its health checks"),
             },
             Note::Killed => {

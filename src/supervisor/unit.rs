@@ -222,13 +222,17 @@ impl Unit {
             prepare: self.is_server(),
             readiness: match plan.readiness {
                 Readiness::Started => life::policy::Readiness::Started,
-                Readiness::Channel => life::policy::Readiness::Told,
+                Readiness::Channel | Readiness::Asked => life::policy::Readiness::Told,
             },
             ready_within: plan.ready_timeout,
             stop_within: plan.stop.timeout,
             check: plan.health_check.map(|check| CheckPolicy {
                 every: check.interval,
-                within: check.timeout,
+                // A child that asks has the same time, and the better words.
+                within: match plan.health_probe {
+                    Some(_) => check.timeout.saturating_add(super::askers::SLACK),
+                    None => check.timeout,
+                },
                 retries: check.retries,
                 grace: check.start_period,
             }),

@@ -26,3 +26,4 @@ pub(crate) mod setup;
 pub(crate) mod signal;
 pub(crate) mod spawn;
 pub(crate) mod stage;
+pub(crate) mod wait;

@@ -36,6 +36,19 @@ pub(crate) fn saying() -> io::Result<(OwnedFd, OwnedFd)> {
     Ok((read, write))
 }
 
+/// A pipe that holds these bytes and its end: what a child is asked.
+///
+/// # Errors
+/// E2BIG when they are more than a pipe holds.
+pub(crate) fn holding(bytes: &[u8]) -> io::Result<OwnedFd> {
+    let (read, write) = pipe2(OFlag::O_CLOEXEC)?;
+    fcntl(&write, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+    if nix::unistd::write(&write, bytes)? < bytes.len() {
+        return Err(io::Error::from_raw_os_error(libc::E2BIG));
+    }
+    Ok(read)
+}
+
 /// A stream socketpair: our end does not block, the other does (Node and most programs expect that).
 pub(crate) fn channel() -> io::Result<(UnixStream, OwnedFd)> {
     let (ours, theirs) = UnixStream::pair()?;

@@ -37,6 +37,7 @@ mod order;
 mod orders;
 mod pid1;
 mod probe;
+mod probes;
 mod reload;
 mod sandbox;
 mod spawn;
