@@ -12,7 +12,7 @@ use mio::{Interest, Token};
 
 use crate::channel::{FD_VARIABLE, NODE_FD_VARIABLE};
 use crate::config::PATH;
-use crate::config::plan::{LogMode, Program, Service};
+use crate::config::plan::{LogMode, Program};
 use crate::life::policy::{Blame, Pid};
 use crate::life::roster::Id;
 use crate::sys::child::EXTRA_FD;
