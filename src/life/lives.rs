@@ -286,7 +286,7 @@ fn ends(service: &mut Service, world: &mut World, stop_within: Duration) {
     assert!(world.leader.is_none() && world.group.is_none());
 }
 
-fn quiet() -> Policy {
+pub(super) fn quiet() -> Policy {
     let mut dice = Dice(1);
     Policy {
         restart: Restart::Always,

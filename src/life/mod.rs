@@ -16,4 +16,6 @@ pub(crate) mod state;
 #[cfg(test)]
 mod crowds;
 #[cfg(test)]
+mod examples;
+#[cfg(test)]
 mod lives;

@@ -41,6 +41,7 @@ impl Supervisor {
 
     /// It will not start: what it needs will not come.
     pub(super) fn note_blocked(&mut self, id: Id, other: Id) {
+        self.clear_present(id);
         let word = self.roster.get(other).map_or("gone", |life| life.state().word());
         let why = self.unit(other).and_then(|unit| unit.last_error.as_deref()).filter(|_| word == "error");
         let why = why.map(|why| format!(": {why}")).unwrap_or_default();

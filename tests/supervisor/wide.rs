@@ -62,7 +62,10 @@ fn two_hundred_that_fail_in_a_loop_leave_room_for_everything_else() {
     for number in 0..3 {
         setup = setup.service(&format!("well{number}"), &json!({ "command": ["/bin/sleep", "1000"] }));
     }
-    let supervisor = setup.start();
+    let mut supervisor = setup.start();
+    for number in 0..3 {
+        supervisor.wait_for(&format!("well{number}"), "running", seconds(10));
+    }
     let pids = || (0..3).map(|number| supervisor.pid_of(&format!("well{number}"))).collect::<Vec<_>>();
     let (before, from, begun) = (pids(), restarts(&supervisor), Instant::now());
     let mut took = Vec::new();

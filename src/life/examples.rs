@@ -1,0 +1,76 @@
+//! Promises of a roster that random lives meet too seldom, played one by one.
+
+#![expect(
+    clippy::arithmetic_side_effects,
+    clippy::as_conversions,
+    clippy::cast_possible_wrap,
+    clippy::disallowed_methods,
+    reason = "a test may panic, and its numbers are small"
+)]
+
+use std::time::{Duration, Instant};
+
+use super::lives::quiet;
+use super::need::{Condition, Need};
+use super::policy::{Action, Event, Exit, Pid};
+use super::roster::{Id, Roster, Todo};
+
+/// A roster of so many services, all running; the pid of each is its place and one.
+fn running(count: u32, now: Instant) -> (Roster, Todo) {
+    let (mut roster, mut todo) = (Roster::new(10), Todo::new());
+    for index in 0..count {
+        let mut policy = quiet();
+        policy.backoff.first = Duration::ZERO;
+        policy.backoff.tries = None;
+        let id = roster.add(&policy, 1);
+        roster.on(id, Event::Start, now, &mut todo);
+        roster.on(id, Event::Spawned(Pid(index as i32 + 1)), now, &mut todo);
+    }
+    todo.clear();
+    (roster, todo)
+}
+
+#[test]
+fn restarts_share_a_bound_and_nobody_starves() {
+    let begun = Instant::now();
+    let mut now = begun;
+    let (mut roster, mut todo) = running(50, now);
+    let mut spawned = vec![0; 50];
+    for index in 0..50 {
+        roster.on(Id(index), Event::Exited { exit: Exit::Code(1), left: false }, now, &mut todo);
+    }
+    while now < begun + Duration::from_secs(20) {
+        roster.tick(now, &mut todo);
+        while let Some((id, action)) = todo.pop_front() {
+            if action == Action::Spawn {
+                spawned[id.index()] += 1;
+                roster.on(id, Event::Spawned(Pid(id.0 as i32 + 1)), now, &mut todo);
+                roster.on(id, Event::Exited { exit: Exit::Code(1), left: false }, now, &mut todo);
+            }
+        }
+        let next = roster.deadline().unwrap();
+        assert!(next > now, "it turns without end");
+        now = next;
+    }
+    let all: u32 = spawned.iter().sum();
+    assert!((200..=211).contains(&all), "{all} in 20 seconds, of 10 a second and a second saved up");
+    assert!(spawned.iter().all(|count| (3..=6).contains(count)), "{spawned:?}");
+}
+
+#[test]
+fn one_that_cannot_be_killed_does_not_hold_what_it_needs() {
+    let mut now = Instant::now();
+    let (mut roster, mut todo) = running(2, now);
+    roster.depend(Id(1), vec![Need { of: Id(0), condition: Condition::Ready }]);
+    roster.on(Id(0), Event::Stop, now, &mut todo);
+    assert!(todo.contains(&(Id(1), Action::Ask(Pid(2)))) && !todo.contains(&(Id(0), Action::Ask(Pid(1)))));
+    // It is asked, killed, killed again: all in vain.
+    while !todo.contains(&(Id(0), Action::Ask(Pid(1)))) {
+        now = roster.deadline().unwrap();
+        roster.tick(now, &mut todo);
+        let kills =
+            todo.iter().filter(|(id, action)| (*id, *action) == (Id(1), Action::Kill(Pid(2)))).count();
+        assert!(kills <= 2, "it is held by what will never end");
+    }
+    assert_eq!(roster.get(Id(1)).unwrap().state().word(), "stopping");
+}
