@@ -38,8 +38,7 @@ impl Channel {
 
     /// Says why the server could not start.
     pub(crate) fn tell_error(&mut self, server_id: &str, error: &str) {
-        let error: String = error.chars().take(REASON_CHARS_MAX).collect();
-        self.tell(&FromService::ServerError { server_id: server_id.into(), error: error.into() });
+        self.tell(&FromService::ServerError { server_id: server_id.into(), error: cut(error) });
     }
 
     /// Answers until the other side hangs up.
@@ -51,12 +50,15 @@ impl Channel {
         let mut lines = Lines { reader: BufReader::new(read), line: Vec::new() };
         while let Some(asked) = lines.next().await {
             let answer = match asked {
-                ToService::HealthCheck { .. } => FromService::HealthCheckResponse {
-                    server_id: server_id.clone(),
-                    healthy: true,
-                    timestamp: milliseconds_since_epoch().into(),
-                    reason: None,
-                },
+                ToService::HealthCheck { .. } => {
+                    let trouble = vitals.trouble();
+                    FromService::HealthCheckResponse {
+                        server_id: server_id.clone(),
+                        healthy: trouble.is_none(),
+                        timestamp: milliseconds_since_epoch().into(),
+                        reason: trouble.map(|reason| cut(&reason)),
+                    }
+                }
                 ToService::CollectMetrics { .. } => {
                     FromService::ProcessMetrics { server_id: server_id.clone(), metrics: vitals.measure() }
                 }
@@ -95,6 +97,11 @@ pub(crate) fn take(fd: RawFd) -> Option<OwnedFd> {
     // nothing at a number that it was given: there is no other owner.
     drop(unsafe { OwnedFd::from_raw_fd(fd) });
     Some(copy.into())
+}
+
+/// A reason of a length that may be sent.
+fn cut(reason: &str) -> Box<str> {
+    reason.chars().take(REASON_CHARS_MAX).collect::<String>().into()
 }
 
 /// A message as it crosses the wire.

@@ -1,6 +1,7 @@
 //! The runner's configuration: its file and its flags, flags beating the file. No server is started here.
 
 mod auth;
+mod bridge;
 mod clients;
 mod document;
 mod keys;
@@ -14,6 +15,7 @@ use std::path::{Path, PathBuf};
 use http::HeaderName;
 use serde_json::{Map, Value};
 
+use crate::bridge::BridgeConfig;
 use crate::failure::Failure;
 use crate::flags::Flags;
 pub(crate) use auth::{Auth, AuthConfig, ClientAuth, KeyPlace, NEVER_SET, OAuth2};
@@ -37,6 +39,8 @@ pub(crate) struct RunnerConfig {
     pub(crate) clients: Clients,
     /// Path of the endpoint, from its slash on.
     pub(crate) endpoint: Box<str>,
+    /// The server to bridge, instead of a document.
+    pub(crate) bridge: Option<BridgeConfig>,
     /// The document, and how tools are made of it.
     pub(crate) document: DocumentConfig,
     /// Where calls go: a URL, or `mock`; the document's first server unless said.
@@ -135,6 +139,7 @@ fn resolve(top: Map<String, Value>, flags: Flags) -> Result<RunnerConfig, Failur
         clients: Clients::read(&mut mcp)?,
         listen: listen(&mut mcp)?,
         endpoint: endpoint(&mut mcp)?,
+        bridge: bridge::read(&mut mcp)?,
         document: DocumentConfig::read(&mut mcp)?,
         base_url: mcp.text("baseUrl")?,
         auth: Auth::read(&mut mcp)?,
@@ -146,7 +151,11 @@ fn resolve(top: Map<String, Value>, flags: Flags) -> Result<RunnerConfig, Failur
     // A key that is missing has often only been mistyped: what is unknown is said first.
     mcp.finish()?;
     config.check_together(&mcp)?;
-    config.document.check(&mcp, config.transport == Transport::Stdio)?;
+    if config.bridge.is_none() {
+        config.document.check(&mcp, config.transport == Transport::Stdio)?;
+    } else if !config.document.source.is_null() {
+        return Err(mcp.wrong("command", "contradicts openApiData: a server is made from one of them"));
+    }
     Ok(config)
 }
 

@@ -125,6 +125,9 @@ const FLAGS: &[Flag] = &[
         "how it is reached: ca, proxy, timeout, retries, …",
     ),
     flag("--debug-headers", None, Sets::Switch("debugHeaders"), "log upstream headers, secrets masked"),
+    flag("--mode", Some("NAME"), Sets::Text("mode"), "of a bridged COMMAND: shared (default) or per-session"),
+    flag("--max-sessions", Some("NUMBER"), Sets::Number("maxSessions"), "most sessions at a time"),
+    flag("--idle-timeout", Some("TIME"), Sets::Text("idleTimeout"), "end sessions unused for so long (30m)"),
     flag("--help", None, Sets::Help, "this text"),
     flag("--version", None, Sets::Version, "the version"),
 ];
@@ -172,6 +175,10 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Asked
         if inspects && (argument == "-" || !argument.starts_with('-')) {
             flags.set("FILE", Sets::Document("openApiData"), argument)?;
             continue;
+        }
+        if argument == "--" && !inspects {
+            flags.mcp.insert("command".to_owned(), rest.collect());
+            return Ok(Asked::Serve(flags));
         }
         let (name, mut value) = match argument.split_once('=') {
             Some((name, value)) if name.starts_with("--") => (name, Some(value.to_owned())),
@@ -262,7 +269,8 @@ fn unknown(name: &str) -> Failure {
 /// The help.
 pub(crate) fn help() -> String {
     let mut text = String::from(
-        "mcp-runner: one MCP server made from one OpenAPI document\n\nusage: mcp-runner [FLAG…]\n       \
+        "mcp-runner: one MCP server made from one OpenAPI document, or from one stdio MCP server\n\n\
+         usage: mcp-runner [FLAG…] [-- COMMAND…]\n       \
          mcp-runner inspect FILE|URL|- [--json] [FLAG…]  shows the tools of a document and serves nothing\n\n",
     );
     for flag in FLAGS {

@@ -2,6 +2,7 @@
 //! supervisor at all. Here the parts are put together, in the order in which a start can fail.
 
 mod base64;
+mod bridge;
 mod build;
 mod channel;
 mod client;
@@ -25,25 +26,33 @@ use std::time::Duration;
 
 use mcp_init::channel::FromService;
 
+use bridge::Bridge;
 use build::{Made, Recipe};
 use channel::Channel;
 use config::{Listen, RunnerConfig, Transport};
 use failure::Failure;
 use flags::Asked;
-use serve::{Door, Handler, Listener, Stop};
+use serve::{Answers, Door, Handler, Listener, Stop};
 use tools::Shelf;
 use upstream::{Settings, Upstream};
 use vitals::Vitals;
 
 /// The way in, and the one place that says how it ended.
 fn main() -> ExitCode {
+    let arguments: Vec<String> =
+        std::env::args_os().skip(1).map(|argument| argument.to_string_lossy().into_owned()).collect();
+    if let [first, rest @ ..] = arguments.as_slice()
+        && first == bridge::WARDEN_FLAG
+    {
+        return bridge::run_warden(rest);
+    }
     mcp_init::memory::settle();
-    if std::env::args_os().nth(1).is_some_and(|first| first == build::CHILD_ARGUMENT) {
+    if arguments.first().is_some_and(|first| first == build::CHILD_ARGUMENT) {
         return compile();
     }
     let mut channel = Channel::inherit();
     let mut server_id = Box::default();
-    let Err(failure) = run(&mut channel, &mut server_id) else {
+    let Err(failure) = run(arguments, &mut channel, &mut server_id) else {
         return ExitCode::SUCCESS;
     };
     say(&failure.to_string());
@@ -53,8 +62,7 @@ fn main() -> ExitCode {
 
 /// Reads what was asked for and does it. `server_id` is filled in as soon as it is known, for what may fail
 /// after.
-fn run(channel: &mut Channel, server_id: &mut Box<str>) -> Result<(), Failure> {
-    let arguments = std::env::args_os().skip(1).map(|argument| argument.to_string_lossy().into_owned());
+fn run(arguments: Vec<String>, channel: &mut Channel, server_id: &mut Box<str>) -> Result<(), Failure> {
     let flags = match flags::parse(arguments)? {
         Asked::Help => return print(&flags::help()),
         Asked::Version => return print(concat!("mcp-runner ", env!("CARGO_PKG_VERSION"), "\n")),
@@ -93,14 +101,39 @@ fn compile() -> ExitCode {
     if matches!(made, Ok(Ok(()))) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// From the document to the end of the last request.
+/// From the document, or the bridged server, to the end of the last request.
 async fn serve(mut config: RunnerConfig, channel: &mut Channel) -> Result<(), Failure> {
     let mut stop = Stop::on_signals().map_err(|error| Failure::start(format!("cannot start: {error}")))?;
     let vitals = Arc::new(Vitals::new());
+    if let Some(bridged) = config.bridge.take() {
+        let program = bridged.command.words.first().cloned().unwrap_or_default();
+        let bridge = tokio::select! {
+            bridge = Bridge::start(bridged, Arc::clone(&vitals)) => bridge,
+            // What was begun ends with this process.
+            () = stop.requested() => return Ok(()),
+        };
+        let bridge = bridge.map_err(|reason| Failure::start(format!("cannot bridge {program}: {reason}")))?;
+        let served = Box::pin(offer(bridge.clone(), &program, config, channel, stop, vitals)).await;
+        bridge.end().await;
+        return served;
+    }
     let handler = tokio::select! {
         handler = build(&mut config, Arc::clone(&vitals)) => handler?,
         () = stop.requested() => return Ok(()),
     };
+    let what = format!("{} tools", handler.tools());
+    Box::pin(offer(handler, &what, config, channel, stop, vitals)).await
+}
+
+/// Offers it to clients, until a stop is wanted.
+async fn offer(
+    answers: impl Answers,
+    what: &str,
+    config: RunnerConfig,
+    channel: &mut Channel,
+    stop: Stop,
+    vitals: Arc<Vitals>,
+) -> Result<(), Failure> {
     let door = match config.transport {
         Transport::Streamable | Transport::Sse | Transport::Websocket => Some(open(&config)?),
         Transport::Stdio => None,
@@ -112,14 +145,14 @@ async fn serve(mut config: RunnerConfig, channel: &mut Channel) -> Result<(), Fa
         transport: Some(config.transport.name().into()),
         endpoint: url.as_deref().map(Into::into),
     });
-    say(&format!("serving {} tools at {}", handler.tools(), url.as_deref().unwrap_or("stdin and stdout")));
+    say(&format!("serving {what} at {}", url.as_deref().unwrap_or("stdin and stdout")));
     tokio::spawn(std::mem::take(channel).answer(config.server_id, Arc::clone(&vitals)));
     match door {
         Some(door) => {
-            door.serve(handler, vitals, stop).await;
+            door.serve(answers, vitals, stop).await;
             Ok(())
         }
-        None => serve::serve_stdio(handler, stop)
+        None => serve::serve_stdio(answers, stop)
             .await
             .map_err(|error| Failure::start(format!("cannot use stdin and stdout: {error}"))),
     }

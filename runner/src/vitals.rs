@@ -26,6 +26,8 @@ pub(crate) struct Vitals {
     microseconds: AtomicU64,
     /// What CPU usage is measured from.
     before: Mutex<Sample>,
+    /// Why it cannot serve, while it cannot.
+    trouble: Mutex<Option<Box<str>>>,
 }
 
 /// What a monitor reads.
@@ -64,7 +66,20 @@ impl Vitals {
             errors: AtomicU64::new(0),
             microseconds: AtomicU64::new(0),
             before: Mutex::new(Sample { at: started, ticks: 0 }),
+            trouble: Mutex::default(),
         }
+    }
+
+    /// It cannot serve for this reason, or it can again.
+    pub(crate) fn set_trouble(&self, reason: Option<&str>) {
+        if let Ok(mut trouble) = self.trouble.lock() {
+            *trouble = reason.map(Into::into);
+        }
+    }
+
+    /// Why it cannot serve, if it cannot.
+    pub(crate) fn trouble(&self) -> Option<Box<str>> {
+        self.trouble.lock().ok().and_then(|trouble| trouble.clone())
     }
 
     /// Counts a request that took `time`.

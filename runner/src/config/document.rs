@@ -69,7 +69,10 @@ impl DocumentConfig {
                 Err(mcp.wrong("openApiData", "cannot be stdin where clients speak over stdin"))
             }
             Value::Object(_) | Value::String(_) => Ok(()),
-            Value::Null => Err(mcp.wrong("openApiData", "is missing: it names the OpenAPI document")),
+            Value::Null => Err(mcp.wrong(
+                "openApiData",
+                "is missing: it names the OpenAPI document; or command, the server to bridge",
+            )),
             _ => Err(mcp.wrong("openApiData", "must be a path, a URL or an object")),
         }
     }

@@ -9,6 +9,8 @@
     reason = "a test fails by panicking, and waits for what it started"
 )]
 
+mod bridge;
+mod bridge_sessions;
 mod channel;
 mod doors;
 mod hostile;
@@ -16,5 +18,6 @@ mod http;
 mod reach;
 mod start;
 mod stdio;
+mod stub;
 mod support;
 mod talk;

@@ -200,13 +200,26 @@ pub(crate) fn with_meta(params: &Value) -> Value {
 pub(crate) struct Pending(TcpStream);
 
 impl Pending {
+    /// Reads on until a message of the stream of events is what is looked for.
+    pub(crate) fn until(self, mut is_it: impl FnMut(&Value) -> bool) -> Value {
+        for line in BufReader::new(self.0).lines() {
+            let line = line.unwrap();
+            let message = line.strip_prefix("data: ").map(|data| serde_json::from_str(data).unwrap());
+            if let Some(message) = message.filter(&mut is_it) {
+                return message;
+            }
+        }
+        panic!("it never came");
+    }
+
     /// Waits for the whole reply.
     pub(crate) fn reply(mut self) -> Reply {
         let mut text = String::new();
         self.0.read_to_string(&mut text).unwrap();
         let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no reply: {text:?}"));
         let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-        Reply { status, body: serde_json::from_str(body).unwrap_or_else(|_| body.into()) }
+        let body = serde_json::from_str(body).unwrap_or_else(|_| body.into());
+        Reply { status, head: head.to_ascii_lowercase(), body }
     }
 
     /// Waits for the whole reply, as it came.
@@ -229,8 +242,26 @@ impl Pending {
 pub(crate) struct Reply {
     /// The HTTP status.
     pub(crate) status: u16,
+    /// The status line and the headers, in lower case.
+    pub(crate) head: String,
     /// The body, as JSON where it is.
     pub(crate) body: Value,
+}
+
+impl Reply {
+    /// A header.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
+    }
+
+    /// The messages of a stream of events, or the one that is the body.
+    pub(crate) fn messages(&self) -> Vec<Value> {
+        let Some(text) = self.body.as_str() else {
+            return vec![self.body.clone()];
+        };
+        let events = text.lines().filter_map(|line| line.strip_prefix("data: "));
+        events.map(|event| serde_json::from_str(event).unwrap()).collect()
+    }
 }
 
 /// An API whose every reply the test gives itself.
