@@ -91,6 +91,10 @@ pub struct Metrics {
     pub request_count: Option<f64>,
     /// Of these, how many failed.
     pub error_count: Option<f64>,
+    /// Requests that are not answered yet.
+    pub in_flight: Option<f64>,
+    /// Time since the last one was answered, or since start, in milliseconds; 0 while any is in flight.
+    pub idle: Option<f64>,
     /// Mean time of a request, in milliseconds.
     pub average_response_time: Option<f64>,
 }

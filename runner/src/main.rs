@@ -191,9 +191,10 @@ async fn build(config: &mut RunnerConfig, vitals: Arc<Vitals>) -> Result<Handler
 
 /// Takes the configured address; from then on the kernel accepts.
 fn open(config: &RunnerConfig) -> Result<Door, Failure> {
-    let (listener, place) = match &config.listen {
-        Listen::Tcp(address) => (Listener::tcp(*address), address.to_string()),
-        Listen::Unix(path) => (Listener::unix(path), path.display().to_string()),
+    let (listener, place) = match (serve::inherited_listener(&config.listen), &config.listen) {
+        (Some(listener), _) => (Ok(listener), String::new()),
+        (None, Listen::Tcp(address)) => (Listener::tcp(*address), address.to_string()),
+        (None, Listen::Unix(path)) => (Listener::unix(path), path.display().to_string()),
     };
     let listener = listener.map_err(|error| Failure::start(format!("cannot listen on {place}: {error}")))?;
     Door::new(listener, config.transport, &config.endpoint, &config.clients).map_err(Failure::start)

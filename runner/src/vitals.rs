@@ -20,6 +20,10 @@ pub(crate) struct Vitals {
     started: Instant,
     /// Requests that reached the tools: lists and calls. Probes and handshakes are not work.
     requests: AtomicU64,
+    /// Those that are not answered yet.
+    in_flight: AtomicU64,
+    /// When the last of them was answered, in milliseconds since the start.
+    used_at: AtomicU64,
     /// Of these, how many failed.
     errors: AtomicU64,
     /// The time they took together.
@@ -63,6 +67,8 @@ impl Vitals {
         Self {
             started,
             requests: AtomicU64::new(0),
+            in_flight: AtomicU64::new(0),
+            used_at: AtomicU64::new(0),
             errors: AtomicU64::new(0),
             microseconds: AtomicU64::new(0),
             before: Mutex::new(Sample { at: started, ticks: 0 }),
@@ -80,6 +86,17 @@ impl Vitals {
     /// Why it cannot serve, if it cannot.
     pub(crate) fn trouble(&self) -> Option<Box<str>> {
         self.trouble.lock().ok().and_then(|trouble| trouble.clone())
+    }
+
+    /// A request is in flight as long as what is returned lives.
+    pub(crate) fn busy(&self) -> Busy<'_> {
+        self.in_flight.fetch_add(1, Ordering::Relaxed);
+        Busy(self)
+    }
+
+    /// Milliseconds since the start.
+    fn age(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
     /// Counts a request that took `time`.
@@ -106,6 +123,8 @@ impl Vitals {
     /// The figures now; CPU usage is since the last time somebody asked.
     pub(crate) fn measure(&self) -> Metrics {
         let requests = float(self.requests.load(Ordering::Relaxed));
+        let in_flight = self.in_flight.load(Ordering::Relaxed);
+        let idle = self.age().saturating_sub(self.used_at.load(Ordering::Relaxed));
         let milliseconds_in_all = float(self.microseconds.load(Ordering::Relaxed)) / 1000.0;
         Metrics {
             memory_usage: Some(float(resident_bytes())),
@@ -113,6 +132,8 @@ impl Vitals {
             uptime: Some(milliseconds(self.started.elapsed())),
             request_count: Some(requests),
             error_count: Some(float(self.errors.load(Ordering::Relaxed))),
+            in_flight: Some(float(in_flight)),
+            idle: Some(float(if in_flight > 0 { 0 } else { idle })),
             average_response_time: Some(milliseconds_in_all / requests.max(1.0)),
         }
     }
@@ -129,6 +150,17 @@ impl Vitals {
         let used = float(now.ticks.saturating_sub(before.ticks)) / TICKS_PER_SECOND;
         *before = now;
         Some(used / elapsed.as_secs_f64() * 100.0)
+    }
+}
+
+/// A request that is in flight.
+#[derive(Debug)]
+pub(crate) struct Busy<'a>(&'a Vitals);
+
+impl Drop for Busy<'_> {
+    fn drop(&mut self) {
+        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
+        self.0.used_at.store(self.0.age(), Ordering::Relaxed);
     }
 }
 
@@ -171,6 +203,11 @@ mod tests {
         assert!((metrics.average_response_time.unwrap() - 20.0).abs() < 1e-9);
         assert!(metrics.memory_usage.unwrap() > 100_000.0);
         assert!(metrics.uptime.unwrap() > 0.0 && metrics.cpu_usage.is_none());
+        let busy = vitals.busy();
+        let metrics = vitals.measure();
+        assert_eq!((metrics.in_flight, metrics.idle), (Some(1.0), Some(0.0)));
+        drop(busy);
+        assert_eq!(vitals.measure().in_flight, Some(0.0));
     }
 
     #[test]

@@ -16,7 +16,7 @@ use crate::control::client::Client;
 use crate::control::wire::{Order, SupervisorReport};
 
 /// States of a service.
-const STATES: [&str; 6] = ["starting", "running", "stopping", "stopped", "backoff", "error"];
+const STATES: [&str; 7] = ["starting", "running", "stopping", "stopped", "listening", "backoff", "error"];
 
 /// What is known of a service's health.
 const HEALTH: [&str; 4] = ["unknown", "healthy", "unhealthy", "none"];

@@ -28,11 +28,11 @@ pub(super) struct Change {
 }
 
 /// `start`.
-pub(super) const START: Change = Change { order: Order::Start, goal: &["running"] };
+pub(super) const START: Change = Change { order: Order::Start, goal: &["running", "listening"] };
 /// `stop`.
 pub(super) const STOP: Change = Change { order: Order::Stop, goal: &["stopped", "error"] };
 /// `restart`.
-pub(super) const RESTART: Change = Change { order: Order::Restart, goal: &["running"] };
+pub(super) const RESTART: Change = Change { order: Order::Restart, goal: &["running", "listening"] };
 
 /// Puts services through a change.
 pub(super) fn change(

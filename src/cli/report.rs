@@ -62,15 +62,20 @@ pub(super) struct Service {
 }
 
 impl Service {
-    /// Whether it does what it is there for.
+    /// Whether it does what it is there for: it runs, or starts for whoever connects.
     pub(super) fn is_running(&self) -> bool {
-        &*self.status == "running"
+        is_up(&self.status)
     }
 
     /// Whether it was checked and is not well.
     pub(super) fn is_unhealthy(&self) -> bool {
         &*self.health_status == "unhealthy"
     }
+}
+
+/// Whether a state is one of a service that does what it is there for.
+pub(super) fn is_up(state: &str) -> bool {
+    matches!(state, "running" | "listening")
 }
 
 /// A line of an answer; see `wire::Answer`.

@@ -90,7 +90,8 @@ fn invite(services: &[Service], invocation: &Invocation, out: &mut Output) {
 /// LSB: whether the one service that was named is running.
 fn code(names: &[Box<str>], first_status: Option<&str>) -> u8 {
     match (names, first_status) {
-        ([_], Some("running")) | ([] | [_, _, ..], _) => OK,
+        ([_], Some(state)) if report::is_up(state) => OK,
+        ([] | [_, _, ..], _) => OK,
         ([_], Some(_)) => NOT_RUNNING,
         ([_], None) => UNKNOWN,
     }

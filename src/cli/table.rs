@@ -95,7 +95,7 @@ fn spaces(out: &mut Output, count: usize) {
 fn cells(service: &Service) -> [String; 8] {
     let none = || "-".to_owned();
     // What was last known of a process says nothing once it is gone.
-    let there = !matches!(&*service.status, "stopped" | "backoff" | "error");
+    let there = !matches!(&*service.status, "stopped" | "listening" | "backoff" | "error");
     [
         service.server_id.to_string(),
         service.status.to_string(),
@@ -137,7 +137,7 @@ pub(super) fn one_line(text: &str) -> String {
 /// How a state looks.
 pub(super) fn state_style(state: &str) -> Style {
     match state {
-        "running" => Style::Green,
+        "running" | "listening" => Style::Green,
         "error" => Style::Red,
         "stopped" => Style::Dim,
         _ => Style::Yellow,

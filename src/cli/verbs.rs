@@ -175,8 +175,8 @@ static STATUS: Verb = Verb {
     text: &[
         "One line a service: state, pid, time since its start, restarts, health, CPU (percent of one core), \
          memory and the URL that a client connects to. What is not running says below why.",
-        "States: starting, running, stopping, stopped, backoff (it failed and is started again soon), error \
-         (it failed and is not). Health: healthy, unhealthy, unknown (not checked yet), none (never \
+        "States: starting, running, stopping, stopped, listening (it starts when somebody connects), backoff (it \
+         failed and is started again soon), error (it failed and is not). Health: healthy, unhealthy, unknown (not checked yet), none (never \
          checked).",
         "With --json: {\"supervisor\": {...}, \"services\": [{...}]}.",
     ],

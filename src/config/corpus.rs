@@ -10,7 +10,7 @@ use super::document::Document;
 use super::error::Problems;
 use super::said::Said;
 use super::settings::{self, SettingsSaid};
-use super::{Environment, check_file, control, health, keys, limits, sandbox, server, service};
+use super::{Environment, check_file, control, health, keys, limits, listen, sandbox, server, service};
 
 /// The files of one folder of `tests/schema`.
 fn corpus(folder: &str) -> Vec<PathBuf> {
@@ -58,6 +58,7 @@ fn the_schema_knows_the_keys_that_the_program_knows() {
         (&common["properties"]["limits"]["properties"]["scheduling"], &limits::SCHEDULING),
         (&common["properties"]["limits"]["properties"]["capabilities"], &limits::CAPABILITY_SETS),
         (&settings["properties"]["control"], &control::CONTROL),
+        (&service["properties"]["listen"]["items"], &listen::KEYS),
     ] {
         assert_eq!(in_schema(schema), in_program(keys));
     }

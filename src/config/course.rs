@@ -13,8 +13,10 @@ const CODES_MAX: usize = 256;
 const KIND: Choice<Kind> = Choice { known: &[("daemon", Kind::Daemon), ("task", Kind::Task)], later: &[] };
 
 /// Values of `start`.
-const START: Choice<Start> =
-    Choice { known: &[("boot", Start::Boot), ("manual", Start::Manual)], later: &["on-demand"] };
+const START: Choice<Start> = Choice {
+    known: &[("boot", Start::Boot), ("manual", Start::Manual), ("on-demand", Start::OnDemand)],
+    later: &[],
+};
 
 /// Values of `onExit`.
 const ON_EXIT: Choice<OnExit> = Choice {

@@ -6,7 +6,8 @@ use std::time::Duration;
 use super::error::Problems;
 use super::health;
 use super::item::{Choice, Item};
-use super::plan::{LogMode, Readiness, Restart};
+use super::plan::{LogMode, Restart};
+use super::readiness;
 use super::said::{Retries, Said, set};
 use super::sandbox;
 use super::service;
@@ -14,7 +15,7 @@ use super::units::{self, SIGNAL_MAX};
 use super::{identity, limits};
 
 /// These keys.
-pub(super) const KEYS: [&str; 33] = [
+pub(super) const KEYS: [&str; 35] = [
     "description",
     "enabled",
     "start",
@@ -26,6 +27,8 @@ pub(super) const KEYS: [&str; 33] = [
     "processTimeout",
     "timeout",
     "readiness",
+    "idleTimeout",
+    "watchdog",
     "channel",
     "restart",
     "restartPolicy",
@@ -51,7 +54,7 @@ pub(super) const KEYS: [&str; 33] = [
 ];
 
 /// Keys of a service that a later version brings.
-pub(super) const LATER: [&str; 6] = ["envFile", "inheritEnv", "alerts", "listen", "schedule", "update"];
+pub(super) const LATER: [&str; 5] = ["envFile", "inheritEnv", "alerts", "schedule", "update"];
 
 /// Keys of `restartPolicy`.
 pub(super) const RESTART_POLICY: [&str; 7] = [
@@ -69,12 +72,6 @@ pub(super) const STOP: [&str; 3] = ["command", "signal", "timeout"];
 
 /// Keys of `log`.
 pub(super) const LOG: [&str; 5] = ["mode", "maxSize", "maxFiles", "maxTotal", "timestamps"];
-
-/// Values of `readiness`.
-const READINESS: Choice<Readiness> = Choice {
-    known: &[("started", Readiness::Started), ("channel", Readiness::Channel)],
-    later: &["notify", "fd"],
-};
 
 /// Values of `restart`.
 const RESTART: Choice<Restart> = Choice {
@@ -137,9 +134,11 @@ pub(super) fn read(said: &mut Said, item: &Item<'_>, seen: &mut Seen, problems: 
         }
         "readiness" if health::is_asked(item) => {
             said.ready_probe = health::readiness(item, problems);
-            said.readiness = Some(Readiness::Asked);
+            said.readiness = Some(super::plan::Readiness::Asked);
         }
-        "readiness" => set(&mut said.readiness, item.choice(problems, &READINESS)),
+        "readiness" => set(&mut said.readiness, readiness::read(item, problems)),
+        "idleTimeout" => set(&mut said.idle_timeout, item.duration(problems, Duration::ZERO)),
+        "watchdog" => set(&mut said.watchdog, item.duration(problems, SOME)),
         "channel" => set(&mut said.channel, item.boolean(problems)),
         "restart" => set(&mut said.restart, item.choice(problems, &RESTART)),
         "restartPolicy" => restart_policy(said, item, seen, problems),

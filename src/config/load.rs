@@ -9,6 +9,7 @@ use super::document::{Document, reason};
 use super::environment::Environment;
 use super::error::{ConfigError, Problems};
 use super::item::Item;
+use super::listen::Taken;
 use super::order;
 use super::plan::{Plan, Program, Service, Settings};
 use super::said::Said;
@@ -219,21 +220,22 @@ fn service_files(folder: &Path, problems: &mut Problems) -> Vec<PathBuf> {
     names.into_iter().map(|name| folder.join(name)).collect()
 }
 
-/// Tells of ids that two services have, and of addresses that two servers would listen on at once.
+/// Tells of ids that two services have, and of addresses that two services would listen on at once.
 fn tell_of_doubles(written: &[Written], problems: &mut Problems) {
     let mut ids = BTreeMap::new();
     let mut addresses = BTreeMap::new();
-    for Written { service, id_at, address, .. } in written {
+    for Written { service, id_at, taken, .. } in written {
         let file = id_at.file.file_name().unwrap_or_default().to_string_lossy().into_owned();
         if let Some(other) = ids.insert(&service.id, file.clone()) {
             let problem = format!("\"{}\" is the id of the service in {other} already", service.id);
             problems.push(id_at.clone().error("serverId", &problem));
         }
         // A server that is not enabled may be the other's stand-in.
-        let Some((address, at)) = address.as_ref().filter(|_| service.enabled) else { continue };
-        if let Some(other) = addresses.insert(address, file) {
-            let problem = format!("{address} is the address of the server in {other} already");
-            problems.push(at.clone().error("mcpConfig.port", &problem));
+        for Taken { address, field, at } in taken.iter().filter(|_| service.enabled) {
+            if let Some(other) = addresses.insert(address, file.clone()) {
+                let problem = format!("{address} is the address of the service in {other} already");
+                problems.push(at.clone().error(field, &problem));
+            }
         }
     }
 }

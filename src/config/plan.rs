@@ -2,6 +2,7 @@
 //! opened here and nothing is decided.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -62,9 +63,9 @@ pub(crate) enum LogLevel {
 }
 
 impl Service {
-    /// Whether it is started with the supervisor.
+    /// Whether it is started with the supervisor, or its sockets are.
     pub(crate) fn is_started_at_boot(&self) -> bool {
-        self.enabled && self.start == Start::Boot
+        self.enabled && self.start != Start::Manual
     }
 }
 
@@ -89,6 +90,12 @@ pub(crate) struct Service {
     pub(crate) on_exit: OnExit,
     /// What is run.
     pub(crate) program: Program,
+    /// Sockets that are opened for it.
+    pub(crate) listen: Vec<Listen>,
+    /// On demand: without anything to do for so long it is stopped; `None` is never.
+    pub(crate) idle_timeout: Option<Duration>,
+    /// It says within each such time that it is well, or it is not.
+    pub(crate) watchdog: Option<Duration>,
     /// Declared variables, substituted; they come on top of the allow-list.
     pub(crate) env: BTreeMap<Box<str>, Box<str>>,
     /// Where it runs; the folder of its file unless said (absolute).
@@ -145,6 +152,36 @@ pub(crate) struct Server {
     /// The runner's config file: `{"serverId", "serverName", "mcpConfig": {…}}`, substituted, with
     /// absolute paths. It holds secrets: 0600, never logged.
     pub(crate) config: Box<str>,
+    /// Where clients connect to it, if that is one address: our own runner is given the socket.
+    pub(crate) listen: Option<Listen>,
+}
+
+/// A socket that is opened for a service, and kept while one process follows the other.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Listen {
+    /// Its name in `LISTEN_FDNAMES`.
+    pub(crate) name: Box<str>,
+    /// Where it listens.
+    pub(crate) address: Address,
+    /// Whether it takes datagrams rather than connections.
+    pub(crate) datagrams: bool,
+}
+
+/// Where a socket listens.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Address {
+    /// TCP or UDP.
+    Net(SocketAddr),
+    /// A path.
+    Path {
+        /// Absolute.
+        path: PathBuf,
+        /// Who may connect.
+        mode: u32,
+    },
+    /// A name in no file system.
+    Abstract(Box<str>),
 }
 
 /// What counts as ready.
@@ -157,6 +194,10 @@ pub(crate) enum Readiness {
     Channel,
     /// That a child of ours finds it so.
     Asked,
+    /// That it says `READY=1` as `sd_notify` does.
+    Notify,
+    /// That it writes a newline to this descriptor.
+    Fd(i32),
 }
 
 /// What a service is there for.
@@ -177,6 +218,8 @@ pub(crate) enum Start {
     Boot,
     /// When somebody says so, or needs it.
     Manual,
+    /// When somebody connects to one of its sockets; these listen from the beginning.
+    OnDemand,
 }
 
 /// A service that another one waits for.

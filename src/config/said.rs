@@ -9,8 +9,10 @@ use super::course::Course;
 use super::health::Ask;
 use super::identity::Identity;
 use super::limits::Limits;
-use super::plan::{Dependency, OnExit, Start};
-use super::plan::{HealthCheck, Log, LogMode, Program, Readiness, Restart, RestartPolicy, Service, Stop};
+use super::plan::{
+    Dependency, HealthCheck, Listen, Log, LogMode, OnExit, Program, Readiness, Restart, RestartPolicy,
+    Service, Start, Stop,
+};
 use super::sandbox::{Profile, Sandbox};
 
 /// The mask of new files: whoever started us has no say in it.
@@ -35,6 +37,12 @@ pub(super) struct Said {
     pub(super) sandbox: Option<Sandbox>,
     /// See [`Service`].
     pub(super) channel: Option<bool>,
+    /// See [`Service`]; no default, as two services cannot share a socket.
+    pub(super) listen: Vec<Listen>,
+    /// See [`Service`]; none is never.
+    pub(super) idle_timeout: Option<Duration>,
+    /// See [`Service`].
+    pub(super) watchdog: Option<Duration>,
     /// See [`Service`].
     pub(super) readiness: Option<Readiness>,
     /// What a child asks until it is ready.
@@ -107,6 +115,9 @@ pub(super) fn set<T>(place: &mut Option<T>, value: Option<T>) {
     }
 }
 
+/// Without anything to do, a service that is started on demand is stopped after this.
+const IDLE_TIMEOUT: Duration = seconds(300);
+
 /// A duration of whole seconds.
 const fn seconds(count: u64) -> Duration {
     Duration::from_secs(count)
@@ -136,6 +147,8 @@ impl Said {
             success: self.course.success.clone().unwrap_or_default(),
             on_exit: self.course.on_exit.unwrap_or(OnExit::Nothing),
             program,
+            idle_timeout: Some(self.idle_timeout.unwrap_or(IDLE_TIMEOUT)).filter(|time| !time.is_zero()),
+            watchdog: self.watchdog,
             channel,
             readiness,
             ready_probe,
@@ -152,6 +165,7 @@ impl Said {
             health_probe,
             log,
             depends_on: self.depends_on,
+            listen: self.listen,
             name: self.name,
             env: self.env,
             working_directory: self.working_directory.unwrap_or_else(|| match self.chroot {

@@ -10,7 +10,7 @@ use super::document::{can_read, reason};
 use super::error::Problems;
 use super::item::{Choice, Item};
 use super::json::Kind;
-use super::plan::Server;
+use super::plan::{Listen, Server};
 use super::said::set;
 
 /// Keys of `mcpConfig`.
@@ -52,6 +52,9 @@ const AUTH_TYPE: Choice<&[&str]> = Choice {
 /// Values of `authConfig.in`.
 const KEY_PLACE: Choice<&str> =
     Choice { known: &[("header", "header"), ("query", "query"), ("cookie", "cookie")], later: &[] };
+
+/// The name of the socket that a server's clients connect to.
+const SOCKET: &str = "mcp";
 
 /// Most headers a person gives.
 const HEADERS_MAX: usize = 100;
@@ -191,9 +194,15 @@ impl<'a> McpConfig<'a> {
     /// The server as the plan has it; `None` if something is missing, which is told then.
     pub(super) fn server(self, id: &str, name: Option<&str>) -> Option<Server> {
         let endpoint = format!("http://{}:{}{}", bracketed(self.host?), self.port?, self.endpoint?);
+        let address = self.address().and_then(|address| address.to_string().parse().ok());
+        let listen = address.map(|address| Listen {
+            name: SOCKET.into(),
+            address: super::plan::Address::Net(address),
+            datagrams: false,
+        });
         let file = RunnerFile { server_id: id, server_name: name.map(Plain), mcp_config: self };
         let config = serde_json::to_string(&file).ok()?;
-        Some(Server { endpoint: endpoint.into(), config: config.into() })
+        Some(Server { endpoint: endpoint.into(), config: config.into(), listen })
     }
 }
 

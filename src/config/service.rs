@@ -13,6 +13,7 @@ use super::item::Item;
 use super::json::Kind;
 use super::keys::{self, Seen};
 use super::limits;
+use super::listen::{self, Taken};
 use super::order;
 use super::plan::{Program, Server, Service};
 use super::said::Said;
@@ -22,12 +23,13 @@ use super::shown::shown;
 use super::trust;
 
 /// The keys of a service that are no defaults.
-pub(super) const KEYS: [&str; 10] = [
+pub(super) const KEYS: [&str; 11] = [
     "$schema",
     "serverId",
     "serverName",
     "type",
     "dependsOn",
+    "listen",
     "mcpConfig",
     "configFile",
     "command",
@@ -56,8 +58,8 @@ pub(super) struct Written {
     pub(super) id_at: Place,
     /// What it waits for, and where that is written.
     pub(super) needs: order::Needs,
-    /// Where it listens, and where that is written.
-    pub(super) address: Option<(Address, Place)>,
+    /// Where it listens.
+    pub(super) taken: Vec<Taken>,
 }
 
 /// A server with the same.
@@ -90,12 +92,13 @@ pub(super) fn read_document(
     }
     sandbox::agree(&said, &root, problems);
     health::settle(&mut said, &root, &program, problems);
+    let taken = listen::settle(&mut said, &root, &id, address, problems);
     let id_at = root.page.place(id_item.map_or(root.node.at, |item| item.node.at));
     let service = said.complete(&id, program, &root.page.folder, shown);
     if environment.root {
         distrust(&service, &root, environment, problems);
     }
-    (problems.count() == before).then_some(Written { service, id_at, needs, address })
+    (problems.count() == before).then_some(Written { service, id_at, needs, taken })
 }
 
 /// Tells of a program that would run as root and that somebody else could change.

@@ -237,7 +237,7 @@ fn what_two_services_cannot_share_is_told() {
     ]);
     let wanted = [
         "services.d/b.json:1:15: serverId: \"x\" is the id of the service in a.json already",
-        "services.d/b.json:1:83: mcpConfig.port: 127.0.0.1:3001 is the address of the server in a.json already",
+        "services.d/b.json:1:83: mcpConfig.port: 127.0.0.1:3001 is the address of the service in a.json already",
     ];
     assert_eq!(folder.problems(&environment(&[])), wanted);
 }

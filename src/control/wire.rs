@@ -133,7 +133,7 @@ pub(crate) struct ServiceReport<'a> {
     pub(crate) start_time: Option<Cow<'a, str>>,
     /// The same as the kernel counts it, in clock ticks since boot: what makes a recorded pid trustworthy.
     pub(crate) start_ticks: Option<u64>,
-    /// `starting`, `running`, `stopping`, `stopped`, `backoff`, `error`.
+    /// `starting`, `running`, `stopping`, `stopped`, `listening`, `backoff`, `error`.
     #[serde(borrow)]
     pub(crate) status: Cow<'a, str>,
     /// Restarts that were not ordered, since the supervisor's start.
@@ -214,6 +214,10 @@ pub(crate) struct Live {
     pub(crate) error_count: Option<u64>,
     /// See `request_count`.
     pub(crate) average_response_time: Option<f64>,
+    /// What the service says of itself.
+    pub(crate) status_text: Option<Box<str>>,
+    /// Whether it is reading its configuration again, by its own word.
+    pub(crate) reloading: bool,
     /// Lines of output that could not be written.
     pub(crate) dropped_lines: u64,
     /// Channel messages that were garbage or of an unknown type.

@@ -142,7 +142,15 @@ impl Crowd {
                     self.roster.on(id, event, self.now, &mut self.todo);
                 }
             }
-            Action::Look(_) | Action::Check => {}
+            Action::Listen => {
+                let event = match self.dice.roll(8) {
+                    0 => Event::NotSpawned(Blame::Service),
+                    1..5 => Event::Came,
+                    _ => return,
+                };
+                self.roster.on(id, event, self.now, &mut self.todo);
+            }
+            Action::Look(_) | Action::Check | Action::LookForUse => {}
             Action::End(code) => {
                 assert!(self.body(id).policy.unwrap().on_exit != OnExit::Nothing, "nobody asked for the end");
                 if !self.roster.is_ending() {

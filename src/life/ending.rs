@@ -27,6 +27,7 @@ impl Service {
             }
             State::Stopping { pid, born, why, kill_at, kills } => (pid, born, why, kill_at, kills),
             State::Stopped
+            | State::Listening { .. }
             | State::Waiting { .. }
             | State::Blocked { .. }
             | State::Preparing { .. }
@@ -54,6 +55,7 @@ impl Service {
         match self.state {
             State::Sweeping { exit, why, lived, .. } => self.over(exit, why, lived, now, act),
             State::Stopped
+            | State::Listening { .. }
             | State::Waiting { .. }
             | State::Blocked { .. }
             | State::Leaving { .. }
@@ -76,11 +78,14 @@ impl Service {
         let meaning = self.policy.exits.meaning(exit, self.policy.kind);
         match (why, meaning) {
             (Why::Ordered, _) => self.begin(now, act),
+            (Why::Idle, _) => self.rise(now, act),
             (Why::Itself, Meaning::ForGood) => self.give_up(Some(exit), act),
+            (Why::Itself, Meaning::Well) if self.policy.demand.is_some() => self.listen(lived, now, act),
             (Why::Itself, Meaning::Well) if self.policy.restart != Restart::Always => {
                 self.complete(exit, act);
             }
-            (Why::Itself, Meaning::Well | Meaning::Badly) | (Why::NotReady | Why::Unhealthy, _) => {
+            (Why::Itself, Meaning::Well | Meaning::Badly)
+            | (Why::NotReady | Why::Unhealthy | Why::Silent, _) => {
                 self.failed(Some(exit), lived, now, act);
             }
         }

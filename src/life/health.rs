@@ -19,6 +19,7 @@ impl Service {
             }
             State::Running { check: Check::Never | Check::Due(_), .. }
             | State::Stopped
+            | State::Listening { .. }
             | State::Waiting { .. }
             | State::Blocked { .. }
             | State::Preparing { .. }

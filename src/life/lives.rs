@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 
 use super::exits::{Exits, Numbers};
 use super::policy::{
-    Action, BackoffPolicy, Blame, CheckPolicy, Event, Exit, Kind, Note, OnExit, Pid, Policy, Readiness,
-    Restart, Why,
+    Action, BackoffPolicy, Blame, CheckPolicy, Demand, Event, Exit, Kind, Note, OnExit, Pid, Policy,
+    Readiness, Restart, Why,
 };
 use super::service::Service;
 use super::state::{State, Want};
@@ -75,6 +75,8 @@ pub(super) fn policy(dice: &mut Dice) -> Policy {
             forget_after: dice.ms(50),
         },
         prepare: dice.roll(2) == 0,
+        demand: (dice.roll(3) == 0).then(|| Demand { idle_within: (dice.roll(2) == 0).then(|| dice.ms(30)) }),
+        watchdog: (dice.roll(3) == 0).then(|| Duration::from_millis(1 + dice.roll(30))),
         readiness: [Readiness::Started, Readiness::Told][dice.roll(2) as usize],
         ready_within: dice.ms(50),
         stop_within: dice.ms(50),
@@ -137,6 +139,16 @@ fn obey(service: &mut Service, world: &mut World, action: Action) {
             assert!(world.asked.is_some(), "killed without being asked to end");
         }
         Action::Look(pid) => assert_eq!(world.group, Some(pid), "a look at a stranger"),
+        Action::Listen => {
+            world.for_good = false;
+            assert!(world.policy.demand.is_some(), "a socket is looked at that nobody asked for");
+            assert!(world.leader.is_none() && world.group.is_none(), "a socket is taken from its process");
+            if world.dice.roll(8) == 0 {
+                let blame = [Blame::Service, Blame::Machine][world.dice.roll(2) as usize];
+                step(service, world, Some(Event::NotSpawned(blame)));
+            }
+        }
+        Action::LookForUse => assert!(world.leader.is_some(), "nobody can use what does not run"),
         Action::Check => {
             assert!(!world.asked_health, "a check overlaps itself");
             world.asked_health = true;
@@ -160,6 +172,7 @@ fn note_holds(service: &Service, world: &mut World, note: Note) {
             assert!(may, "given up although it may try without end");
         }
         Note::Stopped => assert_eq!(service.want(), Want::Down, "stopped while it is wanted up"),
+        Note::Stopping(Why::Itself) => world.asked = world.asked.or(Some(world.now)),
         Note::NoAnswer | Note::Stopping(_) => world.asked_health = false,
         Note::Ended { exit, why, .. } => {
             world.asked_health = false;
@@ -168,6 +181,7 @@ fn note_holds(service: &Service, world: &mut World, note: Note) {
         Note::Retry { .. } => assert!(!world.for_good, "it fails for good and is tried again"),
         Note::Started(_)
         | Note::Ready
+        | Note::Listening
         | Note::Killed
         | Note::Unkillable
         | Note::Leaving
@@ -181,7 +195,10 @@ fn promises(service: &Service, world: &World) {
     let state = service.state();
     assert_eq!(state.pid(), world.leader.map(|(pid, _)| pid), "it does not know its process: {state:?}");
     assert_eq!(state.leftover(), world.group, "it does not know its group: {state:?}");
-    let waits_for_the_world = matches!(state, State::Stopped | State::Failed | State::Running { .. });
+    let waits_for_the_world = matches!(
+        state,
+        State::Stopped | State::Failed | State::Listening { from: None } | State::Running { .. }
+    );
     assert!(waits_for_the_world || state.deadline().is_some(), "nothing will ever move it: {state:?}");
     if service.want() == Want::Down {
         let ends = matches!(state, State::Stopped | State::Stopping { .. } | State::Sweeping { .. });
@@ -194,7 +211,7 @@ fn promises(service: &Service, world: &World) {
 
 /// Something the world may do now.
 fn happening(world: &mut World) -> Option<Event> {
-    match world.dice.roll(16) {
+    match world.dice.roll(17) {
         0 | 1 => Some(Event::Start),
         2 => Some(Event::Stop),
         3 => Some(Event::Restart),
@@ -210,11 +227,26 @@ fn happening(world: &mut World) -> Option<Event> {
             Some(Event::Answered { healthy: world.dice.roll(2) == 0 })
         }
         9 | 10 => die(world),
+        12 => Some(word(world)),
         11 => world.group.take().map(|_| Event::Empty),
         _ => {
             world.now += Duration::from_millis(world.dice.roll(40));
             None
         }
+    }
+}
+
+/// Something that it says of itself, or that its sockets show.
+fn word(world: &mut World) -> Event {
+    let time = world.dice.ms(40);
+    match world.dice.roll(10) {
+        0..4 => Event::Came,
+        4 => Event::Unused(time),
+        5 => Event::Fed,
+        6 => Event::Starved,
+        7 => Event::FedEvery(time),
+        8 => Event::Extend(time),
+        _ => [Event::Forget, Event::Ending][world.dice.roll(2) as usize],
     }
 }
 
@@ -293,6 +325,8 @@ pub(super) fn quiet() -> Policy {
         readiness: Readiness::Started,
         prepare: false,
         check: None,
+        demand: None,
+        watchdog: None,
         backoff: BackoffPolicy {
             first: Duration::from_millis(10),
             factor: 2.0,

@@ -1,6 +1,7 @@
 //! Decides: events in, actions out, time is an argument. No clock, fd, path, log or fork.
 
 pub(crate) mod backoff;
+mod demand;
 mod ending;
 pub(crate) mod exits;
 mod health;
@@ -12,6 +13,7 @@ pub(crate) mod roster;
 pub(crate) mod service;
 mod starting;
 pub(crate) mod state;
+mod vigil;
 
 #[cfg(test)]
 mod crowds;

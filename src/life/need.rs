@@ -43,7 +43,7 @@ impl Service {
         let met = match (condition, self.policy.kind) {
             (Condition::Started, Kind::Daemon) => self.is_started(),
             (Condition::Started, Kind::Task) => self.is_started() || self.has_completed(),
-            (Condition::Ready, Kind::Daemon) => matches!(self.state, State::Running { .. }),
+            (Condition::Ready, Kind::Daemon) => self.state.is_up(),
             (Condition::Ready, Kind::Task) | (Condition::Completed, Kind::Daemon | Kind::Task) => {
                 self.has_completed()
             }
@@ -55,6 +55,7 @@ impl Service {
                 false,
                 Want::Up,
                 State::Stopped
+                | State::Listening { .. }
                 | State::Waiting { .. }
                 | State::Preparing { .. }
                 | State::Spawning
@@ -68,9 +69,9 @@ impl Service {
         }
     }
 
-    /// Whether it has a process that nobody is ending.
+    /// Whether it has a process that nobody is ending, or gets one as soon as somebody connects.
     const fn is_started(&self) -> bool {
-        matches!(self.state, State::Starting { .. } | State::Running { .. })
+        matches!(self.state, State::Starting { .. } | State::Running { .. } | State::Listening { .. })
     }
 
     /// Whether it has ended well, by itself, and was not started since.

@@ -117,6 +117,7 @@ impl Roster {
                 }
             }
             State::Stopped
+            | State::Listening { .. }
             | State::Preparing { .. }
             | State::Spawning
             | State::Starting { .. }

@@ -76,6 +76,13 @@ pub(crate) struct CheckPolicy {
     pub(crate) grace: Duration,
 }
 
+/// A service that is started when somebody connects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Demand {
+    /// Without use for so long it is stopped, and listens on; `None` is never.
+    pub(crate) idle_within: Option<Duration>,
+}
+
 /// How delays between restarts grow, and when to give up.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct BackoffPolicy {
@@ -108,6 +115,10 @@ pub(crate) struct Policy {
     pub(crate) backoff: BackoffPolicy,
     /// Whether files have to be written before it can start.
     pub(crate) prepare: bool,
+    /// Whether it starts on demand only.
+    pub(crate) demand: Option<Demand>,
+    /// Within each such time it says that it is well.
+    pub(crate) watchdog: Option<Duration>,
     /// What counts as ready.
     pub(crate) readiness: Readiness,
     /// From its start to readiness.
@@ -129,6 +140,10 @@ pub(crate) enum Why {
     NotReady,
     /// It failed its health checks.
     Unhealthy,
+    /// It did not say in time that it is well.
+    Silent,
+    /// Nobody used it.
+    Idle,
 }
 
 /// Why a service could not be started.
@@ -174,6 +189,22 @@ pub(crate) enum Event {
     },
     /// The answer to `Look`: nobody of its process group is left.
     Empty,
+    /// Somebody connects to one of its sockets, while these are looked at.
+    Came,
+    /// The answer to `LookForUse`: so long nobody has used it.
+    Unused(Duration),
+    /// It says that it is well.
+    Fed,
+    /// It says that it is not.
+    Starved,
+    /// It says that it is well within each such time from now on.
+    FedEvery(Duration),
+    /// It needs so much time from now on, for what it is about.
+    Extend(Duration),
+    /// Its earlier failures are to be forgotten.
+    Forget,
+    /// It is about to end by itself.
+    Ending,
 }
 
 /// What is to be done for a service.
@@ -191,6 +222,10 @@ pub(crate) enum Action {
     Look(Pid),
     /// Ask it for its health.
     Check,
+    /// Look at its sockets until somebody connects; answered by `Came`, or at once by `NotSpawned`.
+    Listen,
+    /// See since when nobody has used it; answered by `Unused`.
+    LookForUse,
     /// End everything, with this exit code.
     End(u8),
     /// Tell what happened.
@@ -204,6 +239,8 @@ pub(crate) enum Note {
     Started(Pid),
     /// It is ready.
     Ready,
+    /// Its sockets listen, and it has no process.
+    Listening,
     /// It waits for another service.
     Waits(Id),
     /// It is not started: another service, which it needs, will not come.

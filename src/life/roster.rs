@@ -103,7 +103,15 @@ impl Roster {
             | Event::Ready
             | Event::Answered { .. }
             | Event::Exited { .. }
-            | Event::Empty => self.give(id, event, now, todo),
+            | Event::Empty
+            | Event::Came
+            | Event::Unused(_)
+            | Event::Fed
+            | Event::Starved
+            | Event::FedEvery(_)
+            | Event::Extend(_)
+            | Event::Forget
+            | Event::Ending => self.give(id, event, now, todo),
         }
         self.settle(now, todo);
     }

@@ -17,6 +17,9 @@
 //!      └────────── Failed  ◄──┘
 //! ```
 //!
+//! A service that starts on demand is Listening where another is Stopped or about to begin: it has no process, and
+//! goes on to Waiting when somebody connects. When nobody uses it any more it ends, and listens again.
+//!
 //! Waiting, Blocked and Leaving are moved by other services, not by events: the roster looks after every event
 //! whether they still hold. All other states are moved by events and time alone.
 //!
@@ -88,7 +91,7 @@ impl Service {
 
     /// Whether it is where a start leads.
     pub(crate) const fn is_up_or_done(&self) -> bool {
-        self.state.pid().is_some() || self.has_completed()
+        self.state.pid().is_some() || self.state.is_up() || self.has_completed()
     }
 
     /// Restarts that nobody ordered.
@@ -124,6 +127,14 @@ impl Service {
             Event::Answered { healthy } => self.answered(healthy, now, act),
             Event::Exited { exit, left } => self.exited(exit, left, now, act),
             Event::Empty => self.empty(now, act),
+            Event::Came => self.came(now, act),
+            Event::Unused(idle) => self.unused(idle, now, act),
+            Event::Fed => self.fed(now),
+            Event::Starved => self.starved(now, act),
+            Event::FedEvery(every) => self.fed_every(every, now),
+            Event::Extend(by) => self.extend(by, now),
+            Event::Forget => self.backoff.forget(),
+            Event::Ending => self.ending(now, act),
         }
     }
 
@@ -135,6 +146,11 @@ impl Service {
             | State::Blocked { .. }
             | State::Spawning
             | State::Failed => {}
+            State::Listening { from } => {
+                if let Some(from) = from {
+                    self.look_out(from, now, act);
+                }
+            }
             State::Leaving { pid, born, by } => {
                 if by.is_some_and(|by| now >= by) {
                     self.end(pid, born, Why::Ordered, now, act);
@@ -151,7 +167,10 @@ impl Service {
                     self.end(pid, born, Why::NotReady, now, act);
                 }
             }
-            State::Running { check, .. } => self.check(check, now, act),
+            State::Running { check, .. } => {
+                self.check(check, now, act);
+                self.watch(now, act);
+            }
             State::Stopping { pid, kill_at, kills, .. } => {
                 if now >= kill_at {
                     self.kill(pid, kills, now, act);
@@ -167,7 +186,7 @@ impl Service {
             }
             State::Backoff { until } => {
                 if now >= until {
-                    self.begin(now, act);
+                    self.rise(now, act);
                 }
             }
         }
@@ -185,6 +204,7 @@ impl Service {
             State::Stopping { .. }
             | State::Sweeping { .. }
             | State::Stopped
+            | State::Listening { .. }
             | State::Waiting { .. }
             | State::Blocked { .. }
             | State::Preparing { .. }
@@ -202,12 +222,13 @@ impl Service {
         match self.state {
             State::Stopped | State::Blocked { .. } | State::Backoff { .. } | State::Failed => {
                 self.backoff.forget();
-                self.begin(now, act);
+                self.rise(now, act);
             }
             // It comes up once its end is complete, whatever would follow from that end.
             State::Sweeping { ref mut why, .. } => *why = Why::Ordered,
             // It is up or coming up already, or comes up once its end is complete.
-            State::Waiting { .. }
+            State::Listening { .. }
+            | State::Waiting { .. }
             | State::Preparing { .. }
             | State::Spawning
             | State::Starting { .. }
@@ -221,7 +242,8 @@ impl Service {
     fn stop(&mut self, now: Instant, act: Act<'_>) {
         self.want = Want::Down;
         match self.state {
-            State::Waiting { .. }
+            State::Listening { .. }
+            | State::Waiting { .. }
             | State::Blocked { .. }
             | State::Preparing { .. }
             | State::Spawning
@@ -246,6 +268,7 @@ impl Service {
             }
             State::Leaving { .. } => self.want = Want::Down,
             State::Stopped
+            | State::Listening { .. }
             | State::Waiting { .. }
             | State::Blocked { .. }
             | State::Preparing { .. }
@@ -277,6 +300,11 @@ impl Service {
                 self.want = Want::Up;
                 self.backoff.forget();
                 self.begin(now, act);
+            }
+            // It may have other sockets now, or none.
+            State::Listening { .. } => {
+                self.want = Want::Up;
+                self.rise(now, act);
             }
             State::Stopped
             | State::Waiting { .. }

@@ -65,6 +65,7 @@ impl Service {
             }
             // A late answer, to a start that was given up since.
             State::Stopped
+            | State::Listening { .. }
             | State::Waiting { .. }
             | State::Blocked { .. }
             | State::Spawning
@@ -94,6 +95,7 @@ impl Service {
             }
             // Nobody asked for a process: it must not stay without an owner.
             State::Stopped
+            | State::Listening { .. }
             | State::Waiting { .. }
             | State::Blocked { .. }
             | State::Preparing { .. }
@@ -110,7 +112,7 @@ impl Service {
     /// It got no process.
     pub(super) fn not_spawned(&mut self, blame: Blame, now: Instant, act: Act<'_>) {
         match self.state {
-            State::Spawning => match (self.want, blame) {
+            State::Spawning | State::Listening { .. } => match (self.want, blame) {
                 (Want::Down, _) => self.rest(act),
                 (Want::Up, Blame::Machine) => self.retry_later(now, act),
                 (Want::Up, Blame::Service) => self.failed(None, Duration::ZERO, now, act),
@@ -138,6 +140,7 @@ impl Service {
             }
             // Said twice, or too late.
             State::Stopped
+            | State::Listening { .. }
             | State::Waiting { .. }
             | State::Blocked { .. }
             | State::Preparing { .. }
@@ -158,6 +161,7 @@ impl Service {
             // The first question is put at once: nobody wants to wait for an interval to know that it is well.
             Some(CheckPolicy { grace, .. }) => (Check::Due(now), later(now, grace)),
         };
-        self.state = State::Running { pid, born, spared_until, check, failures: 0 };
+        let vigil = self.vigil(now);
+        self.state = State::Running { pid, born, spared_until, check, failures: 0, vigil };
     }
 }

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::policy::{Exit, Pid, Why};
 use super::roster::Id;
+use super::vigil::Vigil;
 
 /// What somebody asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +31,11 @@ pub(crate) enum Check {
 pub(crate) enum State {
     /// No process, and nothing will happen by itself.
     Stopped,
+    /// No process; its sockets listen for whoever makes it start.
+    Listening {
+        /// They are looked at from then on; `None` since they are.
+        from: Option<Instant>,
+    },
     /// It waits for services that it needs.
     Waiting {
         /// For this one, once it was looked up.
@@ -68,6 +74,8 @@ pub(crate) enum State {
         check: Check,
         /// Checks failed in a row.
         failures: u32,
+        /// What else is due.
+        vigil: Vigil,
     },
     /// It is to end, once those that need it have.
     Leaving {
@@ -128,6 +136,7 @@ impl State {
             | State::Leaving { pid, .. }
             | State::Stopping { pid, .. } => Some(pid),
             State::Stopped
+            | State::Listening { .. }
             | State::Waiting { .. }
             | State::Blocked { .. }
             | State::Preparing { .. }
@@ -146,6 +155,7 @@ impl State {
             | State::Leaving { born, .. }
             | State::Stopping { born, .. } => Some(born),
             State::Stopped
+            | State::Listening { .. }
             | State::Waiting { .. }
             | State::Blocked { .. }
             | State::Preparing { .. }
@@ -172,6 +182,7 @@ impl State {
             State::Waiting { on } => on,
             State::Blocked { on } => Some(on),
             State::Stopped
+            | State::Listening { .. }
             | State::Preparing { .. }
             | State::Spawning
             | State::Starting { .. }
@@ -190,6 +201,7 @@ impl State {
             State::Spawning | State::Starting { .. } | State::Running { .. } | State::Leaving { .. } => true,
             State::Stopping { .. } | State::Sweeping { .. } => !self.is_stuck(),
             State::Stopped
+            | State::Listening { .. }
             | State::Waiting { .. }
             | State::Blocked { .. }
             | State::Preparing { .. }
@@ -214,11 +226,17 @@ impl State {
             | State::Stopping { .. }
             | State::Sweeping { .. } => true,
             State::Stopped
+            | State::Listening { .. }
             | State::Blocked { .. }
             | State::Running { .. }
             | State::Backoff { .. }
             | State::Failed => false,
         }
+    }
+
+    /// Whether it does what it is there for: it runs, or listens for whoever makes it run.
+    pub(crate) const fn is_up(&self) -> bool {
+        matches!(*self, Self::Running { .. } | Self::Listening { .. })
     }
 
     /// Whether no process of it is left and none will come by itself.
@@ -230,6 +248,7 @@ impl State {
     pub(crate) const fn word(&self) -> &'static str {
         match *self {
             State::Stopped => "stopped",
+            State::Listening { .. } => "listening",
             State::Waiting { .. } | State::Preparing { .. } | State::Spawning | State::Starting { .. } => {
                 "starting"
             }
@@ -251,10 +270,14 @@ impl State {
             State::Leaving { by, .. } => by,
             State::Preparing { by } => Some(by),
             State::Starting { ready_by, .. } => Some(ready_by),
-            State::Running { check, .. } => match check {
-                Check::Never => None,
-                Check::Due(at) | Check::Asked(at) => Some(at),
-            },
+            State::Running { check, vigil, .. } => {
+                let check = match check {
+                    Check::Never => None,
+                    Check::Due(at) | Check::Asked(at) => Some(at),
+                };
+                check.into_iter().chain(vigil.deadline()).min()
+            }
+            State::Listening { from } => from,
             State::Stopping { kill_at, .. } => Some(kill_at),
             State::Sweeping { kill_at, look_at, .. } => Some(kill_at.min(look_at)),
             State::Backoff { until } => Some(until),

@@ -115,6 +115,7 @@ impl Supervisor {
             }
             Note::Stopping(_) | Note::Leaving | Note::Ended { .. } | Note::NoAnswer => self.ask_no_more(id),
             Note::Ready
+            | Note::Listening
             | Note::Waits(_)
             | Note::Blocked(_)
             | Note::Killed
@@ -180,7 +181,8 @@ impl Supervisor {
                 envp: &variables,
                 directory: &folder(plan, is_exec),
                 stdio: [asked.as_fd(), write.as_fd(), self.null.as_fd()],
-                extra: None,
+                passed: &[],
+                own_pid: &[],
                 session: true,
                 setup: &if is_exec { as_its_user(plan) } else { Setup::NONE },
             })

@@ -23,9 +23,11 @@ use crate::sys::signal::{self, Signals};
 use crate::sys::spawn::{Launch, Spawner};
 use crate::sys::{own, pipe};
 
+use super::notify::Office;
 use super::orders::Orders;
 use super::scribes::{Scribe, own_path};
-use super::{Ends, LISTENER, SIGNALS, Supervisor, leftovers, log, rites};
+use super::upward::Upward;
+use super::{Ends, LISTENER, NOTIFY, SIGNALS, Supervisor, leftovers, log, rites};
 
 /// The layout of the state folder.
 const LAYOUT: u32 = 1;
@@ -172,6 +174,8 @@ fn begin(plan: Plan, options: RunOptions) -> Result<Supervisor, BootError> {
     let poll = Poll::new().map_err(|error| system("make the poll", &error))?;
     let clients = Clients::new(listen(&plan.settings)?, plan.settings.control.clone())
         .map_err(|error| system("listen", &error))?;
+    let office = Office::open(&plan.settings).map_err(|error| system("open the notify socket", &error))?;
+    let upward = Upward::new(&options.environment);
     // No mount is pinned by where we were started.
     drop(std::env::set_current_dir("/"));
     let now = clock::now();
@@ -191,6 +195,9 @@ fn begin(plan: Plan, options: RunOptions) -> Result<Supervisor, BootError> {
         refusals: super::access::Refusals::default(),
         scribe: Scribe::new(now.instant),
         askers: super::askers::Askers::default(),
+        office,
+        strange_letters: 0,
+        upward,
         reload: None,
         unfinished: Vec::new(),
         resume_at: None,
@@ -214,7 +221,8 @@ fn begin(plan: Plan, options: RunOptions) -> Result<Supervisor, BootError> {
     let fd = supervisor.signals.fd();
     let heard = supervisor.register(fd, SIGNALS, Interest::READABLE).and_then(|()| {
         let fd = supervisor.clients.fd();
-        supervisor.register(fd, LISTENER, Interest::READABLE)
+        supervisor.register(fd, LISTENER, Interest::READABLE)?;
+        supervisor.register(supervisor.office.fd(), NOTIFY, Interest::READABLE)
     });
     heard.map_err(|error| system("hear descriptors", &error))?;
     supervisor.renew_scribe();
@@ -239,6 +247,9 @@ impl Supervisor {
             first.extend(is_first.then_some(id));
         }
         self.set_needs();
+        for id in &first {
+            self.open_early(*id);
+        }
         for id in first {
             self.roster.on(id, Event::Start, now.instant, &mut self.todo);
         }
@@ -256,7 +267,8 @@ impl Supervisor {
             envp: &super::reload::whole_environment(&self.environment),
             directory: c"/",
             stdio: [self.null.as_fd(), stdout.as_fd(), stderr.as_fd()],
-            extra: None,
+            passed: &[],
+            own_pid: &[],
             session: false,
             setup: &Setup::NONE,
         });
@@ -279,6 +291,9 @@ impl Supervisor {
         let clean = self.roster.is_at_rest();
         self.finish();
         drop(fs::remove_file(self.settings.runtime_dir.join("control.sock")));
-        self.exit.unwrap_or(u8::from(!clean))
+        drop(fs::remove_file(self.settings.runtime_dir.join("notify.sock")));
+        let code = self.exit.unwrap_or(u8::from(!clean));
+        self.tell_upward_of_end(code);
+        code
     }
 }

@@ -17,6 +17,10 @@ impl Supervisor {
     /// Children that have ended: all of them, some a turn.
     pub(super) fn reap(&mut self) {
         self.ends.has_more = true;
+        // Who has written a letter can be known as long as it is not reaped.
+        if self.office.is_used {
+            self.hear_letters();
+        }
         // All of this turn first: whoever they leave behind is our child by then.
         let deaths: Vec<_> = (0..DEATHS_PER_TURN).map_while(|_| reap::next()).collect();
         self.ends.has_more = deaths.len() == DEATHS_PER_TURN;
@@ -24,8 +28,13 @@ impl Supervisor {
             self.ends.reaped = self.ends.reaped.wrapping_add(1);
             if let Some(id) = self.roster.owner(pid) {
                 self.read_last_words(id);
+                if self.outlives_its_leader(id) {
+                    continue;
+                }
                 let left = self.is_anybody_left(id, pid);
                 self.roster.on(id, Event::Exited { exit, left }, self.now.instant, &mut self.todo);
+            } else if let Some(id) = self.main_of(pid) {
+                self.main_ended(id, pid, exit);
             } else if self.asker_ended(pid, exit) {
                 // Its end was its answer.
             } else if self.scribe.pid() == Some(pid) {
@@ -55,6 +64,6 @@ impl Supervisor {
     pub(super) fn is_group_left(&self, id: Id, leader: Pid) -> bool {
         let present = self.unit(id).and_then(|unit| unit.present.as_ref());
         let pidfd = present.and_then(|present| present.pidfd.as_ref()).map(AsFd::as_fd);
-        signal::is_group_left(leader, pidfd)
+        signal::is_group_left(leader, pidfd) || self.is_main_left(id)
     }
 }

@@ -74,6 +74,8 @@ pub(super) fn last_end(exit: Exit, why: Why, lived: Duration, at: Stamp) -> Last
         (Why::Ordered, _) => "ordered",
         (Why::NotReady, _) => "not-ready",
         (Why::Unhealthy, _) => "unhealthy",
+        (Why::Silent, _) => "watchdog",
+        (Why::Idle, _) => "idle",
     };
     LastEnd {
         code,
@@ -102,9 +104,10 @@ pub(super) fn not_started(code: Option<i32>, at: Stamp) -> LastEnd {
 /// How a process ended, in words; `None` when nothing went wrong.
 pub(super) fn fault(exit: Exit, why: Why) -> Option<String> {
     match (why, exit) {
-        (Why::Ordered, _) | (Why::Itself, Exit::Code(0)) => None,
+        (Why::Ordered | Why::Idle, _) | (Why::Itself, Exit::Code(0)) => None,
         (Why::NotReady, _) => Some("was not ready in time".to_owned()),
         (Why::Unhealthy, _) => Some("failed its health checks".to_owned()),
+        (Why::Silent, _) => Some("did not feed its watchdog in time".to_owned()),
         (Why::Itself, Exit::Code(code)) => Some(format!("exited with code {code}")),
         (Why::Itself, Exit::Signal { number, core }) => {
             let core = if core { ", core dumped" } else { "" };

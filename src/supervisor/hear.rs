@@ -9,10 +9,11 @@ use crate::life::policy::Event;
 use crate::life::roster::Id;
 use crate::life::service::{Service, later};
 
+use super::held::notifies;
 use super::scribes::{Purpose, Said};
 use super::talk::{Heard, Progress};
 use super::unit::Health;
-use super::{CHANNELS, CLIENTS, Supervisor};
+use super::{CHANNELS, CLIENTS, KEPT, NEWLINES, NOTIFY, SOCKETS, Supervisor};
 
 /// From a turn's bound on a channel to the next reading of it: a flood gets through at some MB a second.
 const RESUME_AFTER: Duration = Duration::from_millis(10);
@@ -24,12 +25,28 @@ const QUOTE_AFTER: Duration = Duration::from_secs(1);
 const QUOTE_CHARS_MAX: usize = 500;
 
 impl Supervisor {
-    /// Reads a service's channel, if that is whose token it is.
-    pub(super) fn hear_channel(&mut self, token: Token) {
-        if (CHANNELS..CLIENTS).contains(&token.0)
-            && let Ok(number) = u32::try_from(token.0.saturating_sub(CHANNELS))
-        {
-            self.hear_service(Id(number), token);
+    /// Reads what services say, if that is what this token is for.
+    pub(super) fn hear_words(&mut self, token: Token) {
+        let id = |first: usize| Id(u32::try_from(token.0.saturating_sub(first)).unwrap_or(u32::MAX));
+        match token.0 {
+            number if number == NOTIFY.0 => self.hear_letters(),
+            CHANNELS..SOCKETS => {
+                self.hear_service(id(CHANNELS), token);
+            }
+            NEWLINES..CLIENTS => self.hear_newline(id(NEWLINES)),
+            _ => {}
+        }
+    }
+
+    /// A service's sockets, or what is kept for it: somebody came, or went.
+    pub(super) fn heed_socket(&mut self, number: usize) {
+        let first = if number < KEPT { SOCKETS } else { KEPT };
+        let Ok(id) = u32::try_from(number.saturating_sub(first)).map(Id) else { return };
+        if first == KEPT {
+            self.look_at_kept(id);
+        } else if self.is_called(id) {
+            self.look_away(id);
+            self.roster.on(id, Event::Came, self.now.instant, &mut self.todo);
         }
     }
 
@@ -40,6 +57,10 @@ impl Supervisor {
             if !self.hear_service(id, token) {
                 break;
             }
+        }
+        self.hear_newline(id);
+        if self.unit(id).is_some_and(|unit| notifies(&unit.plan)) {
+            self.hear_letters();
         }
     }
 
@@ -98,7 +119,7 @@ impl Supervisor {
 
     /// A fault that a service told us, or showed on its channel. One that does so all the time is quoted now
     /// and then only: the files hold other services' events, too.
-    fn complain(&mut self, id: Id, fault: &str) {
+    pub(super) fn complain(&mut self, id: Id, fault: &str) {
         let now = self.now;
         let Some(unit) = self.unit_mut(id) else { return };
         let Some(present) = &mut unit.present else { return };
@@ -141,6 +162,8 @@ impl Supervisor {
             }
             FromService::ProcessMetrics { metrics, .. } => {
                 unit.metrics = Some(metrics);
+                self.heed_usage(id, &metrics);
+                let Some(unit) = self.unit_mut(id) else { return };
                 let Some(present) = &mut unit.present else { return };
                 // Figures that nobody asked for are shown, but not written each time.
                 if present.metered_by.is_none_or(|at| now.instant >= at) {

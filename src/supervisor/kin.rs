@@ -143,7 +143,8 @@ impl Supervisor {
                 envp: &[],
                 directory: c"/",
                 stdio: [null, write.as_fd(), null],
-                extra: None,
+                passed: &[],
+                own_pid: &[],
                 session: true,
                 setup: &Setup::NONE,
             })

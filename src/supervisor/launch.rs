@@ -10,21 +10,20 @@ use std::path::Path;
 
 use mio::{Interest, Token};
 
-use crate::channel::{FD_VARIABLE, NODE_FD_VARIABLE};
 use crate::config::PATH;
 use crate::config::plan::{LogMode, Program};
 use crate::life::policy::{Blame, Pid};
 use crate::life::roster::Id;
-use crate::sys::child::EXTRA_FD;
 use crate::sys::kin::MARK;
 use crate::sys::pipe;
 use crate::sys::setup::Setup;
 use crate::sys::spawn::{Launch, SpawnError};
 use crate::sys::stage::Stage;
 
+use super::held::{Parcel, notifies};
+use super::present::Present;
 use super::setup;
 use super::talk::Channel;
-use super::unit::Present;
 use super::walls;
 use super::{CHANNELS, Supervisor};
 
@@ -74,6 +73,7 @@ impl Supervisor {
             NotStarted::before(Blame::Machine, format!("cannot make descriptors: {}", reason(&error)))
         };
         self.make_output(id).map_err(machine)?;
+        self.open_sockets(id).map_err(|(blame, error)| NotStarted::before(blame, error))?;
         let Some(unit) = self.units.get_mut(id.index()).and_then(Option::as_mut) else {
             return Err(NotStarted::before(Blame::Service, "cannot start what does not exist"));
         };
@@ -85,12 +85,10 @@ impl Supervisor {
                 c_string(unit.config_file(&self.settings).as_os_str()),
             ],
         };
-        let channel = if unit.plan.channel { Some(pipe::channel().map_err(machine)?) } else { None };
+        let parcel = Parcel::new(&unit.plan).map_err(machine)?;
         let mut variables = variables(&self.environment, unit);
-        if channel.is_some() {
-            variables.insert(FD_VARIABLE, EXTRA_FD.to_string());
-            variables.insert(NODE_FD_VARIABLE, EXTRA_FD.to_string());
-        }
+        let own_pid = parcel.tell(&unit.held, &unit.plan, &self.office.address, &mut variables);
+        self.office.is_used |= notifies(&unit.plan);
         let programs = candidates(argv.first(), variables.get("PATH").map_or(PATH, |path| path));
         let envp = pairs(&variables);
         let null = self.null.as_fd();
@@ -101,7 +99,8 @@ impl Supervisor {
             envp: &envp,
             directory: &c_string(unit.plan.working_directory.as_os_str()),
             stdio: [null, write, write],
-            extra: channel.as_ref().map(|(_, theirs)| theirs.as_fd()),
+            passed: &parcel.list(&unit.held, &unit.plan),
+            own_pid: &own_pid,
             session: true,
             setup: &Setup::NONE,
         };
@@ -109,25 +108,14 @@ impl Supervisor {
             ours: walls::ours(&self.settings, &self.config_dir),
             runner: &self.settings.runner,
             config_file: &unit.config_file(&self.settings),
+            notify: self.office.path().filter(|_| notifies(&unit.plan)),
         };
         let setup = setup::of(&unit.plan, None);
         let (process, walled) = walls::spawn(&mut self.spawner, &unit.plan, &room, launch, setup)?;
-        let channel = channel.map(|(ours, _)| Channel::new(ours));
+        let channel = parcel.channel.map(|(ours, _)| Channel::new(ours));
         let fd = channel.as_ref().map(Channel::fd);
-        unit.present = Some(Present {
-            pidfd: process.pidfd,
-            walled,
-            started: self.now.stamp,
-            ticks: None,
-            channel,
-            was_ready: false,
-            endpoint: None,
-            said_why: false,
-            stopper: None,
-            owes_pid: false,
-            quoted_by: None,
-            metered_by: None,
-        });
+        unit.present = Some(Present { walled, ..Present::new(process.pidfd, channel, self.now) });
+        let newline = parcel.newline.map(|(ours, _)| ours);
         unit.metrics = None;
         unit.health = super::unit::Health::Unknown;
         if let Some(fd) = fd
@@ -135,6 +123,9 @@ impl Supervisor {
                 self.register(fd, channel_token(id), Interest::READABLE.add(Interest::WRITABLE))
         {
             ::log::error!("cannot hear the channel of a service: {}", reason(&error));
+        }
+        if let Some(newline) = newline {
+            self.await_newline(id, newline);
         }
         Ok(process.pid)
     }

@@ -9,13 +9,20 @@ mod boot;
 mod deaths;
 mod events;
 mod hear;
+mod held;
 mod kin;
 mod launch;
 mod leftovers;
+mod letter;
+mod listen;
 mod log;
+mod mainpid;
+mod newline;
+mod notify;
 mod order;
 mod orders;
 mod perform;
+mod present;
 mod records;
 mod reload;
 mod rites;
@@ -26,6 +33,8 @@ mod socket;
 mod stopper;
 mod talk;
 mod unit;
+mod upward;
+mod usage;
 mod walls;
 
 use std::io;
@@ -50,10 +59,12 @@ pub(crate) use kin::marks;
 pub(crate) use reload::read;
 
 use askers::Askers;
+use notify::Office;
 use orders::Orders;
 use reload::Reload;
 use scribes::Scribe;
 use unit::Unit;
+use upward::Upward;
 
 /// Signals.
 const SIGNALS: Token = Token(0);
@@ -65,10 +76,18 @@ const SCRIBE: Token = Token(2);
 const RELOAD: Token = Token(3);
 /// The helper that reads the marks of orphans said something.
 const KIN: Token = Token(4);
+/// Services said something by `sd_notify`.
+const NOTIFY: Token = Token(5);
 /// The first client's; the others follow.
 const CLIENTS: usize = 1 << 20;
 /// The first service's channel; the others follow.
 const CHANNELS: usize = 1 << 16;
+/// The first service's sockets; the others follow.
+const SOCKETS: usize = 1 << 17;
+/// What is kept for the first service; the others follow.
+const KEPT: usize = 1 << 18;
+/// The first service's pipe for its newline; the others follow.
+const NEWLINES: usize = 1 << 19;
 
 /// Processes made in one turn: so many that a turn stays short, so that orders and deaths are heard between.
 const SPAWNS_PER_TURN: usize = 16;
@@ -106,6 +125,12 @@ pub(crate) struct Supervisor {
     scribe: Scribe,
     /// Children that ask services how they are.
     askers: Askers,
+    /// Where services speak `sd_notify`.
+    office: Office,
+    /// Letters of nobody who may write one.
+    strange_letters: u64,
+    /// Whom we tell ourselves.
+    upward: Option<Upward>,
     /// A reload that is on its way.
     reload: Option<Reload>,
     /// Sources that wait to be read further.
@@ -165,7 +190,7 @@ impl Supervisor {
         self.turns = self.turns.wrapping_add(1);
         let ready = self.ready(ready);
         for token in &ready {
-            self.hear_channel(*token);
+            self.hear_words(*token);
         }
         self.reap();
         for token in &ready {
@@ -181,6 +206,7 @@ impl Supervisor {
             self.drop_removed();
         }
         self.answer_orders();
+        self.tell_upward();
         self.publish();
         self.attend_scribe();
         self.scribe.look_after(self.now.instant);
@@ -200,6 +226,7 @@ impl Supervisor {
                 self.drain_deadline(),
                 self.publish_at,
                 self.resume_at,
+                self.upward.as_ref().and_then(Upward::deadline),
             ];
             next.into_iter().flatten().min().map(|at| {
                 // The poll counts whole milliseconds: rounded up, so that a deadline is never met too early.
@@ -242,6 +269,7 @@ impl Supervisor {
             RELOAD => self.read_plan(),
             KIN => self.hear_kin(),
             Token(number) if number >= CLIENTS => self.heed_client(number.saturating_sub(CLIENTS)),
+            Token(number) if (SOCKETS..NEWLINES).contains(&number) => self.heed_socket(number),
             Token(_) => {}
         }
     }
@@ -266,6 +294,7 @@ impl Supervisor {
         match self.ends_asked {
             1 => {
                 ::log::info!("stopping all services");
+                self.tell_upward_of_stop();
                 self.roster.shutdown(self.now.instant, self.settings.shutdown_timeout, &mut self.todo);
             }
             2 => self.roster.escalate(self.now.instant),

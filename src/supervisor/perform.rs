@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crate::config::duration_text;
-use crate::life::policy::{Action, Blame, Event, Note, Pid, Why};
+use crate::life::policy::{Action, Blame, Event, Exit, Note, Pid, Why};
 use crate::life::roster::Id;
 use crate::life::service::later;
 use crate::scribe::wire::Kind;
@@ -13,7 +13,7 @@ use crate::sys::signal;
 use super::launch::NotStarted;
 use super::scribes::Purpose;
 use super::setup;
-use super::unit::millis;
+use super::unit::{Health, millis};
 use super::{SPAWNS_PER_TURN, Supervisor, events};
 
 /// For the scribe to write a service's last words before a stop is reported without them.
@@ -47,6 +47,8 @@ impl Supervisor {
             }
             Action::Look(pid) => self.look(id, pid),
             Action::Check => self.check(id),
+            Action::Listen => self.listen_for(id),
+            Action::LookForUse => self.look_for_use(id),
             Action::End(code) => self.end_with(id, code),
             Action::Note(note) => {
                 self.attend(id, note);
@@ -100,7 +102,7 @@ impl Supervisor {
     }
 
     /// Gives an answer to `life`, whose reactions come before what else is to be done.
-    fn answer(&mut self, id: Id, event: Event) {
+    pub(super) fn answer(&mut self, id: Id, event: Event) {
         let rest = std::mem::take(&mut self.todo);
         self.roster.on(id, event, self.now.instant, &mut self.todo);
         self.todo.extend(rest);
@@ -148,32 +150,20 @@ impl Supervisor {
             }
             Note::Blocked(other) => self.note_blocked(id, other),
             Note::Leaving => ::log::info!("{name}: stopping once those that need it have"),
-            Note::Stopping(why) => match why {
-                Why::Ordered | Why::Itself => ::log::info!("{name}: stopping"),
-                Why::NotReady => self.was_not_ready(id),
-                Why::Unhealthy => self.fault(id, "failed its health checks"),
-            },
+            Note::Stopping(why) => self.note_stopping(id, why),
             Note::Killed => {
                 let asked = signal::name(unit.plan.stop.signal);
                 self.fault(id, &format!("did not end by {asked}: killed"));
             }
             Note::Unkillable => self.fault(id, "does not end by SIGKILL: stuck in the kernel"),
-            Note::Ended { exit, why, lived } => {
-                unit.ended(events::last_end(exit, why, lived, now.stamp));
-                if let Some(fault) = events::fault(exit, why) {
-                    let told = unit.present.as_ref().is_some_and(|present| present.said_why);
-                    if !told {
-                        unit.fault(&fault, now);
-                    }
-                    // Once is enough: what we had to end was told when that began, and it may have said why.
-                    if why == Why::Itself && !told {
-                        ::log::warn!("{name}: {fault}");
-                    }
-                }
-                self.tell_ended(id, why, restarts);
-            }
+            Note::Ended { exit, why, lived } => self.note_ended(id, exit, why, lived),
             Note::Stopped => {
                 ::log::info!("{name}: stopped");
+                self.clear_present(id);
+                self.close_sockets(id);
+            }
+            Note::Listening => {
+                ::log::info!("{name}: listening");
                 self.clear_present(id);
             }
             Note::Retry { after } => {
@@ -190,10 +180,47 @@ impl Supervisor {
                 ::log::error!("{name}: given up after {restarts} restarts: {last}");
                 self.clear_present(id);
                 self.tell_error(id, &format!("given up after {restarts} restarts: {last}"));
+                self.close_sockets(id);
             }
             Note::NoAnswer => self.note_health(id, false, Some("no answer in time")),
             Note::NotPrepared => {
                 self.fault(id, "cannot write its configuration: the scribe does not answer in time");
+            }
+        }
+    }
+
+    /// Its process has ended.
+    fn note_ended(&mut self, id: Id, exit: Exit, why: Why, lived: Duration) {
+        let now = self.now;
+        let restarts = self.roster.get(id).map_or(0, crate::life::service::Service::restarts);
+        let Some(unit) = self.unit_mut(id) else { return };
+        unit.ended(events::last_end(exit, why, lived, now.stamp));
+        if let Some(fault) = events::fault(exit, why) {
+            let told = unit.present.as_ref().is_some_and(|present| present.said_why);
+            if !told {
+                unit.fault(&fault, now);
+            }
+            // Once is enough: what we had to end was told when that began, and it may have said why.
+            if why == Why::Itself && !told {
+                ::log::warn!("{}: {fault}", unit.plan.id);
+            }
+        }
+        self.tell_ended(id, why, restarts);
+    }
+
+    /// It is being stopped.
+    fn note_stopping(&mut self, id: Id, why: Why) {
+        let name = self.name(id);
+        match why {
+            Why::Ordered | Why::Itself => ::log::info!("{name}: stopping"),
+            Why::Idle => ::log::info!("{name}: stopping: nobody uses it"),
+            Why::NotReady => self.was_not_ready(id),
+            Why::Unhealthy => self.fault(id, "failed its health checks"),
+            Why::Silent => {
+                if let Some(unit) = self.unit_mut(id) {
+                    unit.health = Health::Unhealthy;
+                }
+                self.fault(id, "did not feed its watchdog in time");
             }
         }
     }

@@ -228,7 +228,7 @@ impl Supervisor {
     fn publish_one(&mut self, id: Id) {
         let owes_pid =
             self.unit(id).and_then(|unit| unit.present.as_ref()).is_some_and(|present| present.owes_pid);
-        if let Some(pid) = self.roster.get(id).and_then(|life| life.state().pid()).filter(|_| owes_pid) {
+        if let Some(pid) = self.shown_pid(id).filter(|_| owes_pid) {
             self.write_pid(id, pid);
         }
         let waits_for = self.waits_for(id);

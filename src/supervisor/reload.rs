@@ -121,7 +121,8 @@ impl Supervisor {
                 envp: &whole_environment(&self.environment),
                 directory: c"/",
                 stdio: [self.null.as_fd(), write.as_fd(), stderr.as_fd()],
-                extra: None,
+                passed: &[],
+                own_pid: &[],
                 session: true,
                 setup: &Setup::NONE,
             })
@@ -219,6 +220,9 @@ impl Supervisor {
         }
         self.set_needs();
         for (id, event) in events {
+            if event != policy::Event::Stop {
+                self.open_early(id);
+            }
             self.roster.on(id, event, now.instant, &mut self.todo);
         }
         let mut summary =

@@ -14,6 +14,7 @@ use crate::life::roster::Id;
 use crate::life::service::later;
 use crate::scribe::link::Link;
 use crate::scribe::wire::{Frame, Kind};
+use crate::sys::child::EXTRA_FD;
 use crate::sys::setup::Setup;
 use crate::sys::spawn::{Launch, Spawner};
 use crate::sys::{pipe, signal};
@@ -142,7 +143,8 @@ impl Scribe {
                 envp: &[],
                 directory: c"/",
                 stdio: [null.as_fd(), stdout.as_fd(), stderr.as_fd()],
-                extra: Some(theirs.as_fd()),
+                passed: &[(EXTRA_FD, theirs.as_fd())],
+                own_pid: &[],
                 session: true,
                 setup: &Setup::NONE,
             })

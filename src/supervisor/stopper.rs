@@ -62,7 +62,8 @@ impl Supervisor {
                 envp: &envp,
                 directory: &c_string(unit.plan.working_directory.as_os_str()),
                 stdio: [null, write, write],
-                extra: None,
+                passed: &[],
+                own_pid: &[],
                 session: true,
                 setup: &setup::of(&unit.plan, None),
             })
@@ -94,5 +95,6 @@ impl Supervisor {
         let pidfd = present.and_then(|present| present.pidfd.as_ref()).map(AsFd::as_fd);
         // Nobody left to signal is what we want anyway; the reaper or the next look tells `life`.
         drop(signal::to_group(leader, pidfd, number));
+        self.signal_main(id, leader, number);
     }
 }

@@ -4,20 +4,19 @@
 use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::hash::{BuildHasher, Hasher, RandomState};
-use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::time::Instant;
 
 use serde_json::value::RawValue;
 
-use super::talk::Channel;
-use super::walls::Walled;
+use super::held::Held;
+use super::present::Present;
 use crate::channel::Metrics;
-use crate::config::plan::{Kind, OnExit, Program, Readiness, Restart, Service, Settings};
+use crate::config::plan::{Kind, OnExit, Program, Readiness, Restart, Service, Settings, Start};
 use crate::control::wire::{LastEnd, Live, Past, ServiceReport};
 use crate::life;
 use crate::life::exits::{Exits, Numbers};
-use crate::life::policy::{BackoffPolicy, CheckPolicy, Pid, Policy};
+use crate::life::policy::{BackoffPolicy, CheckPolicy, Demand, Policy};
 use crate::sys::clock::{Now, Stamp};
 use crate::sys::pipe::Output;
 use crate::sys::proc;
@@ -41,35 +40,6 @@ pub(super) enum Health {
     Unhealthy,
 }
 
-/// What only lasts as long as one process.
-#[derive(Debug)]
-pub(super) struct Present {
-    /// A hold on the process, and on its group after it.
-    pub(super) pidfd: Option<OwnedFd>,
-    /// The walls around it.
-    pub(super) walled: Option<Walled>,
-    /// When it was started.
-    pub(super) started: Stamp,
-    /// The same as the kernel counts it; read when first asked for.
-    pub(super) ticks: Option<u64>,
-    /// Our end of its channel.
-    pub(super) channel: Option<Channel>,
-    /// Whether it ever was ready.
-    pub(super) was_ready: bool,
-    /// URL a client connects to, as it said itself.
-    pub(super) endpoint: Option<Box<str>>,
-    /// Whether it said itself what is wrong: that says more than how it ended.
-    pub(super) said_why: bool,
-    /// The program that asks it to end, while that runs.
-    pub(super) stopper: Option<Pid>,
-    /// Whether its pid file does not name it yet.
-    pub(super) owes_pid: bool,
-    /// Until when no more faults are quoted that it tells or shows itself.
-    pub(super) quoted_by: Option<Instant>,
-    /// Until when its figures are not written again.
-    pub(super) metered_by: Option<Instant>,
-}
-
 /// A service.
 #[derive(Debug)]
 pub(super) struct Unit {
@@ -79,6 +49,8 @@ pub(super) struct Unit {
     pub(super) uuid: Box<str>,
     /// Its pipe; made when it is first started.
     pub(super) output: Option<Output>,
+    /// What is kept for it from one process to the next.
+    pub(super) held: Held,
     /// Of its process, while it has one or its group is left.
     pub(super) present: Option<Present>,
     /// One line.
@@ -114,6 +86,7 @@ impl Unit {
             plan,
             uuid: uuid(),
             output: None,
+            held: Held::default(),
             present: None,
             last_error: None,
             ends: VecDeque::new(),
@@ -222,8 +195,12 @@ impl Unit {
             prepare: self.is_server(),
             readiness: match plan.readiness {
                 Readiness::Started => life::policy::Readiness::Started,
-                Readiness::Channel | Readiness::Asked => life::policy::Readiness::Told,
+                Readiness::Channel | Readiness::Asked | Readiness::Notify | Readiness::Fd(_) => {
+                    life::policy::Readiness::Told
+                }
             },
+            demand: (plan.start == Start::OnDemand).then_some(Demand { idle_within: plan.idle_timeout }),
+            watchdog: plan.watchdog,
             ready_within: plan.ready_timeout,
             stop_within: plan.stop.timeout,
             check: plan.health_check.map(|check| CheckPolicy {
@@ -248,7 +225,8 @@ impl Unit {
         waits_for: Option<Box<str>>,
         now: Option<Now>,
     ) -> ServiceReport<'a> {
-        let pid = life.state().pid();
+        let main = self.present.as_ref().and_then(|present| present.main.as_ref());
+        let pid = life.state().pid().map(|leader| main.map_or(leader, |main| main.pid));
         if let (Some(pid), Some(present)) = (pid, &mut self.present) {
             present.ticks = present.ticks.or_else(|| proc::start_ticks(pid));
         }
@@ -295,6 +273,8 @@ impl Unit {
             request_count: self.metrics.and_then(|metrics| metrics.request_count).map(whole),
             error_count: self.metrics.and_then(|metrics| metrics.error_count).map(whole),
             average_response_time: self.metrics.and_then(|metrics| metrics.average_response_time),
+            status_text: self.present.as_ref().and_then(|present| present.told.status.clone()),
+            reloading: self.present.as_ref().is_some_and(|present| present.told.is_reloading),
             dropped_lines: self.dropped_lines,
             ignored_messages: self.ignored_messages,
             sandbox: self.plan.sandbox.is_some().then(|| "strict".into()),
@@ -309,11 +289,11 @@ impl Unit {
 
     /// Its health in the word that is shown.
     const fn health_word(&self) -> &'static str {
-        match (self.plan.health_check, self.health) {
-            (None, _) => "none",
-            (Some(_), Health::Unknown) => "unknown",
-            (Some(_), Health::Healthy) => "healthy",
-            (Some(_), Health::Unhealthy) => "unhealthy",
+        match (self.plan.health_check.is_some() || self.plan.watchdog.is_some(), self.health) {
+            (false, _) => "none",
+            (true, Health::Unknown) => "unknown",
+            (true, Health::Healthy) => "healthy",
+            (true, Health::Unhealthy) => "unhealthy",
         }
     }
 }

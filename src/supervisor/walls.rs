@@ -86,6 +86,8 @@ pub(super) struct Room<'a> {
     pub(super) runner: &'a Path,
     /// What that reads.
     pub(super) config_file: &'a Path,
+    /// Where it says that it is ready, if it does.
+    pub(super) notify: Option<&'a Path>,
 }
 
 /// Makes the process of a service within its walls. Where namespaces cannot be had it is made without them, if it
@@ -220,6 +222,7 @@ fn view(service: &Service, said: &config::Sandbox, room: &Room<'_>, user: u32) -
     add(Access::Hidden, false, &mut said.hidden.iter().map(PathBuf::as_path));
     add(Access::Write, true, &mut said.writable.iter().map(PathBuf::as_path));
     add(Access::Read, true, &mut said.readable.iter().map(PathBuf::as_path));
+    add(Access::Read, false, &mut room.notify.into_iter());
     let programs = programs(service, room);
     add(Access::Read, false, &mut programs.iter().map(PathBuf::as_path));
     let stand = plain(&service.working_directory);

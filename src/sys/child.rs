@@ -9,8 +9,11 @@ use super::setup::Setup;
 use super::stage::{Failed, Stage};
 use super::{identity, limits, sandbox};
 
-/// Where the child finds its fourth descriptor, if it gets one.
+/// Where the child finds the first descriptor beyond stdio, if it gets one.
 pub(crate) const EXTRA_FD: RawFd = 3;
+
+/// Most digits of a pid.
+pub(super) const PID_DIGITS_MAX: usize = 10;
 
 /// The kernel's `struct sigaction`, which is no longer than this and begins with the handler; all zero is the
 /// default. The library's own call is of no use: it hides the two signals that it keeps for itself, and whoever
@@ -32,8 +35,10 @@ pub(super) struct Call {
     pub(super) directory: *const c_char,
     /// What become 0, 1 and 2.
     pub(super) stdio: [RawFd; 3],
-    /// What becomes 3.
-    pub(super) extra: Option<RawFd>,
+    /// What becomes which descriptor beyond these. No source has the number of a target.
+    pub(super) passed: Vec<(RawFd, RawFd)>,
+    /// Variables of its environment that end with the digits of its own pid: room for them behind so many bytes.
+    pub(super) own_pid: Vec<(usize, Box<[Cell<u8>]>)>,
     /// Whether it leads a session of its own.
     pub(super) session: bool,
     /// Signals to set back to their default: those that are caught or ignored here.
@@ -85,12 +90,16 @@ fn session(call: &Call) -> Result<(), Failed> {
     check(Stage::Session, unsafe { libc::setsid() })
 }
 
-/// stdin, stdout, stderr and the channel.
+/// stdin, stdout, stderr and what else it is given; and its pid, where it is to find that.
 fn descriptors(call: &Call) -> Result<(), Failed> {
     for (target, source) in (0..).zip(call.stdio) {
         place(source, target)?;
     }
-    call.extra.map_or(Ok(()), |extra| place(extra, EXTRA_FD))
+    for (target, source) in &call.passed {
+        place(*source, *target)?;
+    }
+    sign(&call.own_pid);
+    Ok(())
 }
 
 /// Another root; where it stands in that is said next.
@@ -119,6 +128,23 @@ fn nofile(call: &Call) -> Result<(), Failed> {
     let Some(nofile) = &call.nofile else { return Ok(()) };
     // SAFETY: a valid rlimit.
     check(Stage::Limits, unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, nofile) })
+}
+
+/// Writes the pid of this very process where its environment has room for it: nobody knew it before.
+fn sign(variables: &[(usize, Box<[Cell<u8>]>)]) {
+    // SAFETY: no arguments.
+    let mut rest = unsafe { libc::getpid() }.unsigned_abs();
+    let mut digits = [b'0'; PID_DIGITS_MAX];
+    for digit in digits.iter_mut().rev() {
+        *digit = u8::try_from(rest % 10).unwrap_or(0).saturating_add(b'0');
+        rest /= 10;
+    }
+    for (before, room) in variables {
+        let significant = digits.iter().skip_while(|digit| **digit == b'0');
+        for (place, digit) in room.iter().skip(*before).zip(significant) {
+            place.set(*digit);
+        }
+    }
 }
 
 /// Default dispositions first, then the empty mask: a signal that waits must not run a handler of ours.

@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use nix::unistd::{getpgid, getsid};
+
 use crate::life::policy::Pid;
 
 /// When the process was started, in clock ticks since boot: field 22 of `/proc/PID/stat`. With its pid it names
@@ -25,6 +27,28 @@ pub(crate) fn heeds(pid: Pid, signal: i32) -> bool {
     has("SigIgn:") || has("SigCgt:")
 }
 
+/// The process that made it, or took it in: field 4 of `/proc/PID/stat`.
+pub(crate) fn parent(pid: Pid) -> Option<Pid> {
+    let stat = fs::read_to_string(format!("/proc/{}/stat", pid.0)).ok()?;
+    let parent = stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()?;
+    (parent > 0).then_some(Pid(parent))
+}
+
+/// The session it is in.
+pub(crate) fn session(pid: Pid) -> Option<Pid> {
+    getsid(Some(nix::unistd::Pid::from_raw(pid.0))).ok().map(|session| Pid(session.as_raw()))
+}
+
+/// The group it is in.
+pub(crate) fn group(pid: Pid) -> Option<Pid> {
+    getpgid(Some(nix::unistd::Pid::from_raw(pid.0))).ok().map(|group| Pid(group.as_raw()))
+}
+
+/// Whether there is such a process, dead but unreaped ones included.
+pub(crate) fn is_there(pid: Pid) -> bool {
+    group(pid).is_some()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -36,5 +60,7 @@ mod tests {
         assert_eq!(start_ticks(Pid(i32::MAX)), None);
         // The runtime ignores one, and nothing handles the other.
         assert!(heeds(own, libc::SIGPIPE) && !heeds(own, libc::SIGVTALRM));
+        assert!(parent(own).is_some() && session(own).is_some() && is_there(own));
+        assert_eq!((parent(Pid(i32::MAX)), is_there(Pid(i32::MAX))), (None, false));
     }
 }

@@ -7,11 +7,12 @@ use std::cell::Cell;
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::fmt;
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, fcntl};
 
-use super::child::{Call, enter};
+use super::child::{Call, PID_DIGITS_MAX, enter};
 use super::reap;
 use super::setup::Setup;
 use super::signal::Held;
@@ -34,8 +35,10 @@ pub(crate) struct Launch<'a> {
     pub(crate) directory: &'a CStr,
     /// What become stdin, stdout and stderr.
     pub(crate) stdio: [BorrowedFd<'a>; 3],
-    /// What becomes descriptor 3.
-    pub(crate) extra: Option<BorrowedFd<'a>>,
+    /// What becomes which descriptor beyond these three.
+    pub(crate) passed: &'a [(RawFd, BorrowedFd<'a>)],
+    /// Variables that are set to the pid of the new process.
+    pub(crate) own_pid: &'a [&'a str],
     /// Whether it leads a session and process group of its own.
     pub(crate) session: bool,
     /// What it is to become beyond that.
@@ -110,14 +113,20 @@ impl Spawner {
     /// # Errors
     /// The first stage that failed; the child is gone then.
     pub(crate) fn spawn(&mut self, launch: &Launch<'_>) -> Result<Process, SpawnError> {
-        let (programs, argv, envp) = (ends(launch.programs), ends(launch.argv), ends(launch.envp));
+        let own_pid: Vec<_> = launch.own_pid.iter().map(|name| room_for_pid(name)).collect();
+        let (programs, argv) = (ends(launch.programs), ends(launch.argv));
+        let mut envp = ends(launch.envp);
+        envp.splice(0..0, own_pid.iter().map(|(_, room)| room.as_ptr().cast()));
+        let (passed, _moved) = out_of_the_way(launch.passed)
+            .map_err(|source| SpawnError { stage: Stage::Descriptors, source })?;
         let mut call = Call {
             programs: programs.as_ptr(),
             argv: argv.as_ptr(),
             envp: envp.as_ptr(),
             directory: launch.directory.as_ptr(),
             stdio: launch.stdio.map(|fd| fd.as_raw_fd()),
-            extra: launch.extra.map(|fd| fd.as_raw_fd()),
+            passed,
+            own_pid,
             session: launch.session,
             reset: self.reset,
             nofile: self.nofile,
@@ -154,6 +163,34 @@ impl Spawner {
     }
 }
 
+/// Targets and sources, and copies that live as long as they are needed.
+type Moved = (Vec<(RawFd, RawFd)>, Vec<OwnedFd>);
+
+/// What is passed on, by target and source: a source whose number is a target's is copied to another first, so
+/// that the child can place one after the other. The copies live as long as the second part does.
+fn out_of_the_way(passed: &[(RawFd, BorrowedFd<'_>)]) -> io::Result<Moved> {
+    let free = passed.iter().map(|(target, _)| target.saturating_add(1)).max().unwrap_or(0);
+    let (mut plain, mut moved) = (Vec::with_capacity(passed.len()), Vec::new());
+    for (target, source) in passed {
+        let mut raw = source.as_raw_fd();
+        if raw < free {
+            raw = fcntl(source, FcntlArg::F_DUPFD_CLOEXEC(free))?;
+            // SAFETY: the kernel just made this descriptor for us.
+            moved.push(unsafe { OwnedFd::from_raw_fd(raw) });
+        }
+        plain.push((*target, raw));
+    }
+    Ok((plain, moved))
+}
+
+/// `NAME=` and room for the digits of a pid, ended by a NUL whatever is written there.
+fn room_for_pid(name: &str) -> (usize, Box<[Cell<u8>]>) {
+    let text = format!("{name}=").into_bytes();
+    let before = text.len();
+    let room = std::iter::repeat_n(0, PID_DIGITS_MAX.saturating_add(1));
+    (before, text.into_iter().chain(room).map(Cell::new).collect())
+}
+
 /// Pointers to C strings with a null at the end, as exec wants them.
 fn ends(strings: &[CString]) -> Vec<*const c_char> {
     strings.iter().map(|string| string.as_ptr()).chain([std::ptr::null()]).collect()
@@ -176,7 +213,8 @@ mod tests {
             envp: &[],
             directory,
             stdio: [null.as_fd(); 3],
-            extra: None,
+            passed: &[],
+            own_pid: &[],
             session: true,
             setup: &Setup::NONE,
         })

@@ -111,7 +111,6 @@ impl Listener {
     }
 
     /// Takes over a socket that somebody else opened, who also looks after its file.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for sockets that a supervisor opened"))]
     pub(crate) fn inherited(descriptor: OwnedFd) -> io::Result<Self> {
         let tcp = std::net::TcpListener::from(descriptor.as_fd().try_clone_to_owned()?);
         if let Ok(address) = tcp.local_addr() {
