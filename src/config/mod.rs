@@ -2,6 +2,7 @@
 //! Nothing is started here, and nothing is remembered.
 
 mod accounts;
+mod auth;
 pub(crate) mod control;
 #[cfg(test)]
 mod corpus;
@@ -21,6 +22,7 @@ mod load;
 mod order;
 pub(crate) mod plan;
 pub(crate) mod probe;
+mod reach;
 mod readiness;
 mod said;
 mod sandbox;

@@ -4,17 +4,20 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use serde::{Serialize, Serializer};
+use serde_json::Value;
 use serde_json::value::{RawValue, to_raw_value};
 
+use super::auth;
 use super::document::{can_read, reason};
 use super::error::Problems;
 use super::item::{Choice, Item};
 use super::json::Kind;
 use super::plan::{Listen, Server};
+use super::reach;
 use super::said::set;
 
 /// Keys of `mcpConfig`.
-pub(super) const KEYS: [&str; 9] = [
+pub(super) const KEYS: [&str; 13] = [
     "transport",
     "port",
     "host",
@@ -24,6 +27,10 @@ pub(super) const KEYS: [&str; 9] = [
     "authConfig",
     "customHeaders",
     "debugHeaders",
+    "socket",
+    "clients",
+    "forwardHeaders",
+    "upstream",
 ];
 
 /// Keys of `mcpConfig` that a later version brings.
@@ -33,25 +40,12 @@ const LATER: [&str; 3] = ["command", "args", "tools"];
 const STREAMABLE: &str = "streamable";
 
 /// Values of `transport`.
-const TRANSPORT: Choice<&str> = Choice { known: &[(STREAMABLE, STREAMABLE)], later: &["sse", "websocket"] };
+const TRANSPORT: Choice<&str> =
+    Choice { known: &[(STREAMABLE, STREAMABLE), ("sse", "sse"), ("websocket", "websocket")], later: &[] };
 
 /// What is said of a server whose clients are to write to its stdin.
 const NO_STDIN: &str = "\"stdio\" needs a client on its stdin, and a service has none: \
     let the client run mcp-runner --transport stdio itself";
-
-/// Values of `authConfig.type`: its keys.
-const AUTH_TYPE: Choice<&[&str]> = Choice {
-    known: &[
-        ("bearer", &["token"]),
-        ("basic", &["username", "password"]),
-        ("apiKey", &["in", "name", "value"]),
-    ],
-    later: &["oauth2"],
-};
-
-/// Values of `authConfig.in`.
-const KEY_PLACE: Choice<&str> =
-    Choice { known: &[("header", "header"), ("query", "query"), ("cookie", "cookie")], later: &[] };
 
 /// The name of the socket that a server's clients connect to.
 const SOCKET: &str = "mcp";
@@ -60,7 +54,7 @@ const SOCKET: &str = "mcp";
 const HEADERS_MAX: usize = 100;
 
 /// Longest credential or header value, in characters.
-const VALUE_CHARS_MAX: usize = 16 * 1024;
+pub(super) const VALUE_CHARS_MAX: usize = 16 * 1024;
 
 /// What a runner's file holds.
 #[derive(Debug, Serialize)]
@@ -82,8 +76,13 @@ struct Plain<'a>(&'a str);
 impl Serialize for Plain<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         // The runner fills in references too, and it must find none that a value brought in.
-        serializer.serialize_str(&self.0.replace("${", "$${"))
+        serializer.serialize_str(&plain(self.0))
     }
+}
+
+/// A string in which nothing is a reference.
+pub(super) fn plain(text: &str) -> String {
+    text.replace("${", "$${")
 }
 
 /// `mcpConfig`, checked.
@@ -106,28 +105,26 @@ pub(super) struct McpConfig<'a> {
     /// Where calls go.
     #[serde(skip_serializing_if = "Option::is_none")]
     base_url: Option<Plain<'a>>,
-    /// Its strings by their keys.
+    /// See the runner.
     #[serde(skip_serializing_if = "Option::is_none")]
-    auth_config: Option<BTreeMap<&'a str, Plain<'a>>>,
+    auth_config: Option<Value>,
     /// For every upstream request.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     custom_headers: BTreeMap<&'a str, Plain<'a>>,
     /// See the runner.
     debug_headers: Option<bool>,
+    /// Who reaches it, and how it reaches its upstream.
+    #[serde(flatten)]
+    reach: BTreeMap<&'a str, Value>,
 }
 
-/// Where a server listens; two of them cannot share it.
+/// Where a server listens, as its URL has it; two of them cannot share it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Address {
-    /// `127.0.0.1` for `localhost`.
-    host: String,
-    /// TCP.
-    port: u16,
-}
+pub(super) struct Address(String);
 
 impl std::fmt::Display for Address {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}:{}", self.host, self.port)
+        f.write_str(&self.0)
     }
 }
 
@@ -139,7 +136,7 @@ impl<'a> McpConfig<'a> {
             config.read_key(&item, problems);
         }
         config.debug_headers.get_or_insert(false);
-        config.host.get_or_insert("127.0.0.1");
+        config.read_together(item, problems);
         config.endpoint.get_or_insert("/mcp");
         // Another transport may have no need of a port: one problem is enough then.
         let needs_port = config.transport.is_some() || item.get("transport").is_none();
@@ -148,7 +145,7 @@ impl<'a> McpConfig<'a> {
             if item.get("openApiData").is_none() {
                 item.wrong(problems, "has no openApiData: the document to serve");
             }
-            if needs_port && item.get("port").is_none() {
+            if needs_port && item.get("port").is_none() && item.get("socket").is_none() {
                 item.wrong(problems, "has no port: clients connect to one");
             }
         }
@@ -165,8 +162,8 @@ impl<'a> McpConfig<'a> {
                 set(&mut self.port, port.and_then(|port| u16::try_from(port).ok()));
             }
             "host" => {
-                let wanted = "an address of this host alone: \"127.0.0.1\", \"::1\" or \"localhost\"";
-                set(&mut self.host, item.matching(problems, wanted, is_loopback));
+                let wanted = "an address like \"127.0.0.1\" or \"::1\", or \"localhost\"";
+                set(&mut self.host, item.matching(problems, wanted, is_host));
             }
             "endpoint" => {
                 let wanted = "a path that begins with \"/\"";
@@ -178,22 +175,58 @@ impl<'a> McpConfig<'a> {
                 let good = |text: &str| text == "mock" || is_url(text);
                 set(&mut self.base_url, item.matching(problems, wanted, good).map(Plain));
             }
-            "authConfig" => set(&mut self.auth_config, auth(item, problems)),
+            "authConfig" => set(&mut self.auth_config, auth::read(item, problems)),
             "customHeaders" => self.custom_headers = headers(item, problems),
             "debugHeaders" => set(&mut self.debug_headers, item.boolean(problems)),
+            key if reach::KEYS.contains(&key) => {
+                self.reach.extend(reach::read(item, problems).map(|value| (key, value)));
+            }
             _ => item.unknown(problems, &KEYS, &LATER),
+        }
+    }
+
+    /// Tells of what is right by itself and wrong together.
+    fn read_together(&mut self, item: &Item<'a>, problems: &mut Problems) {
+        let clients = item.get("clients");
+        if let Some(host) =
+            self.host.filter(|host| !is_loopback(host) && !reach::guards(clients.as_ref()))
+        {
+            let reason =
+                "is reached by other machines: say who may connect with clients.token or clients.tls.ca";
+            item.get("host").iter().for_each(|item| item.wrong(problems, &format!("{host} {reason}")));
+        }
+        let authorization = |names: &Value| {
+            let mut names = names.as_array().into_iter().flatten().filter_map(Value::as_str);
+            names.any(|name| name.eq_ignore_ascii_case("authorization"))
+        };
+        let forwards = self.reach.get("forwardHeaders").is_some_and(authorization);
+        if forwards && clients.is_some_and(|clients| clients.get("token").is_some()) {
+            item.wrong(problems, "forwards authorization, so the upstream would learn clients.token");
+        }
+        if self.reach.contains_key("socket") {
+            for item in ["host", "port"].into_iter().filter_map(|key| item.get(key)) {
+                item.wrong_key(problems, "contradicts socket, which takes its place");
+            }
+        } else {
+            self.host.get_or_insert("127.0.0.1");
         }
     }
 
     /// Where it listens, if it does.
     pub(super) fn address(&self) -> Option<Address> {
+        if let Some(socket) = self.reach.get("socket") {
+            return socket.as_str().map(|path| Address(format!("unix:{path}:")));
+        }
         let host = self.host.map(|host| if host == "localhost" { "127.0.0.1" } else { host })?;
-        Some(Address { host: bracketed(host), port: self.port? })
+        Some(Address(format!("{}:{}", bracketed(host), self.port?)))
     }
 
     /// The server as the plan has it; `None` if something is missing, which is told then.
     pub(super) fn server(self, id: &str, name: Option<&str>) -> Option<Server> {
-        let endpoint = format!("http://{}:{}{}", bracketed(self.host?), self.port?, self.endpoint?);
+        let scheme = if self.transport == Some("websocket") { "ws" } else { "http" };
+        let private = self.reach.get("clients").is_some_and(|clients| clients.get("tls").is_some());
+        let s = if private { "s" } else { "" };
+        let endpoint = format!("{scheme}{s}://{}{}", self.address()?, self.endpoint?);
         let address = self.address().and_then(|address| address.to_string().parse().ok());
         let listen = address.map(|address| Listen {
             name: SOCKET.into(),
@@ -221,6 +254,11 @@ pub(super) fn is_loopback(host: &str) -> bool {
     }
 }
 
+/// Whether a text is an address. Names but one would need DNS.
+fn is_host(host: &str) -> bool {
+    host == "localhost" || host.parse::<IpAddr>().is_ok()
+}
+
 /// Whether a text is a path for an endpoint.
 pub(super) fn is_endpoint(path: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte);
@@ -228,14 +266,14 @@ pub(super) fn is_endpoint(path: &str) -> bool {
 }
 
 /// Whether a text is a URL that an HTTP client takes.
-fn is_url(text: &str) -> bool {
+pub(super) fn is_url(text: &str) -> bool {
     let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://")).unwrap_or_default();
     let starts_well = rest.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '[');
     starts_well && text.len() <= 2048 && rest.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 /// Whether a text is a token of HTTP: the name of a header or cookie.
-fn is_token(text: &str) -> bool {
+pub(super) fn is_token(text: &str) -> bool {
     let good = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+.^_`|~-".contains(&byte);
     !text.is_empty() && text.len() <= 256 && text.bytes().all(good)
 }
@@ -260,40 +298,6 @@ fn document(item: &Item<'_>, problems: &mut Problems) -> Option<Box<RawValue>> {
         return None;
     }
     path.to_str().and_then(|path| to_raw_value(&Plain(path)).ok())
-}
-
-/// `authConfig`
-fn auth<'a>(item: &Item<'a>, problems: &mut Problems) -> Option<BTreeMap<&'a str, Plain<'a>>> {
-    let members = item.members(problems);
-    if !matches!(item.node.kind, Kind::Object(_)) {
-        return None;
-    }
-    let Some(kind) = item.get("type") else {
-        item.wrong(problems, "has no type: \"bearer\" or \"basic\" or \"apiKey\"");
-        return None;
-    };
-    let keys = kind.choice(problems, &AUTH_TYPE)?;
-    for key in keys.iter().filter(|key| item.get(key).is_none()) {
-        item.wrong(problems, &format!("has no {key}, which its type needs"));
-    }
-    let query = item.get("in").is_some_and(|place| place.node.text() == Some("query"));
-    let mut auth = BTreeMap::new();
-    for item in members {
-        let value = match item.key {
-            "type" => item.text(problems),
-            key if !keys.contains(&key) => {
-                let names: Vec<_> = keys.iter().copied().chain(["type"]).collect();
-                item.unknown(problems, &names, &[]);
-                None
-            }
-            "in" => item.choice(problems, &KEY_PLACE),
-            "name" if !query => item.matching(problems, "the name of a header or cookie", is_token),
-            "password" => item.line(problems, 0..=VALUE_CHARS_MAX),
-            _ => item.line(problems, 1..=VALUE_CHARS_MAX),
-        };
-        auth.extend(value.map(|value| (item.key, Plain(value))));
-    }
-    Some(auth)
 }
 
 /// `customHeaders`
