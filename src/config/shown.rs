@@ -12,15 +12,15 @@ const INLINE: &str = "(inline)";
 /// Parts of names whose values are secret.
 const SECRET_WORDS: [&str; 6] = ["token", "secret", "password", "key", "authorization", "cookie"];
 
-/// Secret keys of `authConfig`.
-const SECRET_KEYS: [&str; 3] = ["token", "password", "value"];
+/// Secret keys of `authConfig` and `clients`.
+const SECRET_KEYS: [&str; 5] = ["token", "password", "value", "clientSecret", "refreshToken"];
 
 /// What a value is a part of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Within {
     /// Nothing special.
     Plain,
-    /// `authConfig`
+    /// `authConfig` or `clients`
     Auth,
     /// `env` or `customHeaders`
     Names,
@@ -71,8 +71,10 @@ fn inside(member: &Member, within: Within) -> Within {
         Within::Secret => Within::Secret,
         Within::Auth if SECRET_KEYS.contains(&key) => Within::Secret,
         Within::Names if is_secret_name(key) => Within::Secret,
-        Within::Plain | Within::Auth | Within::Names => match key {
-            "authConfig" => Within::Auth,
+        // Credentials may stand under the names of security schemes.
+        Within::Auth => Within::Auth,
+        Within::Plain | Within::Names => match key {
+            "authConfig" | "clients" => Within::Auth,
             "env" | "customHeaders" => Within::Names,
             _ => Within::Plain,
         },
@@ -123,5 +125,16 @@ mod tests {
             r#""env":{"DB_PASSWORD":"***","TOKEN":"***","HOME":"/h","S":"\n"},"args":[],"x":{}}"#,
         );
         assert_eq!(shown, wanted);
+    }
+
+    #[test]
+    fn so_are_those_of_security_schemes_and_of_clients() {
+        let text = r#"{ "authConfig": { "a": { "type": "oauth2", "clientSecret": "s", "refreshToken": "r" } },
+            "clients": { "token": "t" }, "upstream": { "proxy": "http://u:p@proxy:3128" } }"#;
+        let wanted = concat!(
+            r#"{"authConfig":{"a":{"type":"oauth2","clientSecret":"***","refreshToken":"***"}},"#,
+            r#""clients":{"token":"***"},"upstream":{"proxy":"http://***@proxy:3128"}}"#,
+        );
+        assert_eq!(shown(&json::parse(text).unwrap()), wanted);
     }
 }

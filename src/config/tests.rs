@@ -114,6 +114,26 @@ fn a_server_has_a_channel_and_its_runners_file() {
 }
 
 #[test]
+fn a_server_on_a_socket_is_told_what_values_hold_and_not_what_they_look_like() {
+    let folder = Folder::new(&[(
+        "services.d/a.json",
+        r#"{ "mcpConfig": { "transport": "websocket", "socket": "run/a.sock", "openApiData": {},
+            "authConfig": { "t": { "type": "bearer", "token": "${TOKEN}" } }, "upstream": { "timeout": "1m" } } }"#,
+    )]);
+    let service = folder.plan(&environment(&[("TOKEN", "a${B}")])).services.remove(0);
+    let Program::Server(server) = service.program else { panic!("no server") };
+    let socket = folder.0.join("services.d/run/a.sock").display().to_string();
+    assert_eq!(&*server.endpoint, format!("ws://unix:{socket}:/mcp"));
+    let config: Value = serde_json::from_str(&server.config).unwrap();
+    assert_eq!(
+        config["mcpConfig"],
+        json!({ "transport": "websocket", "socket": socket, "endpoint": "/mcp", "openApiData": {},
+            "authConfig": { "t": { "type": "bearer", "token": "a$${B}" } }, "upstream": { "timeout": 60000 },
+            "debugHeaders": false })
+    );
+}
+
+#[test]
 fn a_document_may_be_inline_and_a_server_in_a_file_of_its_own() {
     let folder = Folder::new(&[
         ("b.json", r#"{ "serverName": "B", "mcpConfig": { "port": 2, "openApiData": "mcp-init.json" } }"#),
