@@ -188,9 +188,7 @@ impl<'a> McpConfig<'a> {
     /// Tells of what is right by itself and wrong together.
     fn read_together(&mut self, item: &Item<'a>, problems: &mut Problems) {
         let clients = item.get("clients");
-        if let Some(host) =
-            self.host.filter(|host| !is_loopback(host) && !reach::guards(clients.as_ref()))
-        {
+        if let Some(host) = self.host.filter(|host| !is_loopback(host) && !reach::guards(clients.as_ref())) {
             let reason =
                 "is reached by other machines: say who may connect with clients.token or clients.tls.ca";
             item.get("host").iter().for_each(|item| item.wrong(problems, &format!("{host} {reason}")));
