@@ -130,7 +130,12 @@ impl Supervisor {
 
     /// It was not ready in time; whoever asked it knows why.
     pub(super) fn was_not_ready(&mut self, id: Id) {
-        let why = self.askers.words.take().map_or(String::new(), |words| format!(": {words}"));
+        let words = self.askers.words.take();
+        // What it ends with says less, and comes later.
+        if let Some(present) = self.unit_mut(id).and_then(|unit| unit.present.as_mut()) {
+            present.said_why |= words.is_some();
+        }
+        let why = words.map_or(String::new(), |words| format!(": {words}"));
         self.fault(id, &format!("was not ready in time{why}"));
     }
 
