@@ -1,5 +1,6 @@
 """The engines, each with an image of the static programs; all of it inside the namespaces that jail.sh makes."""
 
+import gzip
 import json
 import os
 import pathlib
@@ -59,9 +60,11 @@ class Engine:
     def __call__(self, *words, **options):
         return run(*self.prefix, *words, **options)
 
-    def size(self):
-        """Bytes of the image, unpacked."""
-        return int(self("image", "inspect", "--format", "{{.Size}}", IMAGE).stdout)
+    def sizes(self, folder):
+        """Bytes of the image as a registry hands it out, packed, and unpacked."""
+        self("save", "--output", folder / "image.tar", IMAGE)
+        packed = len(gzip.compress((folder / "image.tar").read_bytes()))
+        return packed, int(self("image", "inspect", "--format", "{{.Size}}", IMAGE).stdout)
 
     def pid(self, container):
         """The pid of its first process, as we see it."""

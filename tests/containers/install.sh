@@ -5,6 +5,7 @@ missing=()
 need() { command -v "$1" >/dev/null || missing+=("$2"); }
 need podman podman
 need crun crun
+need catatonit catatonit
 need dockerd docker.io
 need ip iproute2
 need script bsdutils
