@@ -171,13 +171,18 @@ fn paths(item: &Item<'_>, problems: &mut Problems) -> Vec<PathBuf> {
         let Some(path) = item.path(problems) else { continue };
         if path == Path::new("/") {
             item.wrong(problems, "is all there is: name what is needed of it");
-        } else if OWN.iter().any(|own| path.starts_with(own)) {
+        } else if OWN.iter().any(|own| path.starts_with(own)) && !is_shared(&path) {
             item.wrong(problems, "is made by the sandbox itself");
         } else {
             paths.push(path);
         }
     }
     paths
+}
+
+/// Whether a path is in the folder of files in memory that is no device for all its name.
+fn is_shared(path: &Path) -> bool {
+    path.strip_prefix("/dev/shm").is_ok_and(|rest| rest != Path::new(""))
 }
 
 /// `ports`

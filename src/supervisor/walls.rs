@@ -31,7 +31,7 @@ const SYSTEM: [&str; 11] = [
     "/usr",
 ];
 /// Devices that give nothing away.
-const DEVICES: [&str; 5] = ["/dev/full", "/dev/null", "/dev/random", "/dev/urandom", "/dev/zero"];
+const DEVICES: [&str; 4] = ["/dev/full", "/dev/null", "/dev/urandom", "/dev/zero"];
 /// Parts of the system that are secret, for those who own them.
 const SECRETS: [&str; 8] = [
     "/etc/gshadow",
@@ -112,7 +112,7 @@ pub(super) fn spawn(
     {
         let host = Host::ask();
         let ports = ports(service, said);
-        setup.sandbox = Some(sandbox.without_namespaces(network(said, &ports), host));
+        setup.sandbox = Some(sandbox.without_namespaces(network(service, said, &ports), host));
         if !host.drops_capabilities {
             setup.identity.bounding = None;
         }
@@ -149,7 +149,7 @@ fn raise(setup: &mut Setup, service: &Service, room: &Room<'_>) -> Result<(), St
     let wanted = Wanted {
         view: view(service, said, room, user),
         tmp_bytes: said.tmp_size,
-        network: network(said, &ports),
+        network: network(service, said, &ports),
         best_effort: said.best_effort,
     };
     let sandbox = Sandbox::new(wanted, Host::ask());
@@ -176,21 +176,27 @@ fn why_not(error: &SpawnError, launch: &Launch<'_>, service: &Service, setup: &S
 }
 
 /// Its network, unless it is said: what its ports need.
-fn network<'a>(said: &config::Sandbox, ports: &'a [u16]) -> Network<'a> {
+fn network<'a>(service: &Service, said: &config::Sandbox, ports: &'a [u16]) -> Network<'a> {
     match said.network {
         Some(config::Network::Host) => Network::Host,
         Some(config::Network::Off) => Network::Off,
         None if ports.is_empty() => Network::Off,
-        Some(config::Network::Loopback) => Network::Own,
+        Some(config::Network::Loopback) => Network::Own { is_given_sockets: is_given_sockets(service) },
         Some(config::Network::Ports) | None => Network::Listen(ports),
     }
 }
 
-/// The ports it may listen on.
+/// The ports it may listen on; what a server listens on is given to it.
 fn ports(service: &Service, said: &config::Sandbox) -> Vec<u16> {
-    let own = server(service).and_then(|config| config.pointer("/mcpConfig/port")?.as_u64());
-    let own = own.and_then(|port| u16::try_from(port).ok());
-    said.ports.iter().copied().chain(own).collect()
+    let own = server(service).filter(|_| !is_given_sockets(service));
+    let own = own.and_then(|config| config.pointer("/mcpConfig/port")?.as_u64());
+    said.ports.iter().copied().chain(own.and_then(|port| u16::try_from(port).ok())).collect()
+}
+
+/// Whether it has sockets of the host's network.
+fn is_given_sockets(service: &Service) -> bool {
+    let served = matches!(&service.program, Program::Server(server) if server.listen.is_some());
+    served || !service.listen.is_empty()
 }
 
 /// What a runner reads, if it is one.

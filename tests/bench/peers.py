@@ -182,7 +182,7 @@ class McpInit(Peer):
 class Strict(McpInit):
     """The same with every wall around each service; asked for by name."""
 
-    name = "mcp-init+strict"
+    name = "strict"
     walled = True
 
     def more(self, argv):

@@ -343,3 +343,22 @@ fn without_namespaces_it_is_refused_or_what_is_missing_is_told() {
     supervisor.wait_until("it has tried", seconds(5), |_| text().contains("written"));
     assert!(!text().contains("leaked") && text().contains("Permission denied"), "{}", text());
 }
+
+#[test]
+fn a_runner_serves_from_within_and_its_health_is_heard() {
+    if !can_sandbox() {
+        return;
+    }
+    if crate::support::runner_program().is_none() {
+        return skip("no runner");
+    }
+    let port = free_port();
+    let rest = json!({ "sandbox": "strict", "healthCheck": { "interval": "100ms" } });
+    let mut supervisor = Setup::new().server("pets", port, &rest).start();
+    supervisor.wait_for("pets", "running", seconds(10));
+    let answer = crate::support::mcp::Client::connect(port).unwrap().call("getPet", &json!({ "petId": 1 }));
+    assert_eq!(answer.unwrap()["structuredContent"]["name"], "Minka");
+    supervisor.wait_until("it is healthy", seconds(5), |it| it.service("pets")["healthStatus"] == "healthy");
+    supervisor.ok(&["stop", "pets"]);
+    assert_eq!(supervisor.service("pets")["lastEnd"]["code"], 0);
+}

@@ -14,10 +14,13 @@ const MACHINE: u32 = 0xc000_003e;
 #[cfg(target_arch = "aarch64")]
 const MACHINE: u32 = 0xc000_00b7;
 
+/// Calls that are looked at one after the other.
+const GROUP: usize = 8;
+
 /// From here on numbers are those of the 32-bit world on this processor.
 const FOREIGN: u32 = 0x4000_0000;
 
-/// `ld [k]`, `jeq k`, `jge k`, `jset k`, `and k`, `ret k`
+/// `ld [k]`, `jeq k`, `jge k`, `jset k`, `and k`, `ja k`, `ret k`
 const LOAD: u16 = 0x20;
 /// See [`LOAD`].
 const IF_EQUAL: u16 = 0x15;
@@ -27,6 +30,8 @@ const IF_AT_LEAST: u16 = 0x35;
 const IF_ANY_BIT: u16 = 0x45;
 /// See [`LOAD`].
 const AND: u16 = 0x54;
+/// See [`LOAD`].
+const JUMP: u16 = 0x05;
 /// See [`LOAD`].
 const RETURN: u16 = 0x06;
 
@@ -176,6 +181,8 @@ fn number(call: c_long) -> u32 {
 /// The program. Where nothing else keeps a socket that was handed in from being turned round, `connect` is refused
 /// as well.
 pub(super) fn program(network: Network<'_>, has_port_rules: bool) -> Vec<libc::sock_filter> {
+    let mut rules = rules(network, has_port_rules);
+    rules.sort_by_key(|(number, _)| *number);
     let allow = step(RETURN, libc::SECCOMP_RET_ALLOW);
     let mut program = vec![
         step(LOAD, PROCESSOR),
@@ -185,11 +192,29 @@ pub(super) fn program(network: Network<'_>, has_port_rules: bool) -> Vec<libc::s
         branch(IF_AT_LEAST, FOREIGN, 0, 1),
         refuse(libc::ENOSYS),
     ];
-    let mut rule = |call: c_long, body: &[libc::sock_filter]| {
-        let skip = u8::try_from(body.len()).unwrap_or(u8::MAX);
-        program.push(branch(IF_EQUAL, number(call), 0, skip));
-        program.extend_from_slice(body);
-    };
+    // The kernel runs it once for every number there is when it is installed: most of it is skipped at a leap.
+    let mut groups = rules.chunks(GROUP).peekable();
+    while let Some(group) = groups.next() {
+        let mut part = Vec::new();
+        for (number, body) in group {
+            part.push(branch(IF_EQUAL, *number, 0, u8::try_from(body.len()).unwrap_or(u8::MAX)));
+            part.extend_from_slice(body);
+        }
+        part.push(allow);
+        if let Some((next, _)) = groups.peek().and_then(|group| group.first()) {
+            program.push(branch(IF_AT_LEAST, *next, 0, 1));
+            program.push(step(JUMP, u32::try_from(part.len()).unwrap_or(u32::MAX)));
+        }
+        program.extend(part);
+    }
+    program
+}
+
+/// Each call that is not simply allowed, and what decides about it.
+fn rules(network: Network<'_>, has_port_rules: bool) -> Vec<(u32, Vec<libc::sock_filter>)> {
+    let allow = step(RETURN, libc::SECCOMP_RET_ALLOW);
+    let mut rules = Vec::new();
+    let mut rule = |call: c_long, body: &[libc::sock_filter]| rules.push((number(call), body.to_vec()));
     for call in REFUSED {
         rule(*call, &[refuse(libc::EPERM)]);
     }
@@ -223,7 +248,7 @@ pub(super) fn program(network: Network<'_>, has_port_rules: bool) -> Vec<libc::s
         );
     }
     rule(libc::SYS_socket, &sockets(network));
-    if matches!(network, Network::Off | Network::Listen(_)) {
+    if matches!(network, Network::Off | Network::Listen(_) | Network::Own { is_given_sockets: true }) {
         // Data in the first packet of a connection: it would be one without `connect`.
         let fast = libc::MSG_FASTOPEN.unsigned_abs();
         for (call, flags) in
@@ -235,8 +260,7 @@ pub(super) fn program(network: Network<'_>, has_port_rules: bool) -> Vec<libc::s
             rule(libc::SYS_connect, &[refuse(libc::EPERM)]);
         }
     }
-    program.push(allow);
-    program
+    rules
 }
 
 /// Which sockets can be made: first the family, then, where only TCP is left, type and protocol.
@@ -269,7 +293,7 @@ fn sockets(network: Network<'_>) -> Vec<libc::sock_filter> {
             is(libc::IPPROTO_TCP, 0, 1),
             allow,
         ]),
-        Network::Own | Network::Host => body.extend([is(libc::AF_INET6, 0, 1), allow]),
+        Network::Own { .. } | Network::Host => body.extend([is(libc::AF_INET6, 0, 1), allow]),
     }
     body.push(refuse(libc::EAFNOSUPPORT));
     body

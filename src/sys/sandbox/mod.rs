@@ -60,8 +60,12 @@ pub(crate) enum Access {
 pub(crate) enum Network<'a> {
     /// Nothing but sockets that it is given.
     Off,
-    /// A loopback of its own.
-    Own,
+    /// A loopback of its own. A socket of the host's that it is given could be turned round: with one of these it
+    /// connects to nobody.
+    Own {
+        /// Whether it is.
+        is_given_sockets: bool,
+    },
     /// It may listen on these TCP ports, and connect to nobody.
     Listen(&'a [u16]),
     /// As the host has it.
@@ -199,8 +203,8 @@ pub(crate) struct Sandbox {
     maps: Option<[Vec<u8>; 2]>,
     /// In the order in which they are mounted.
     view: Vec<Entry>,
-    /// Options of its own `/tmp`.
-    tmp: CString,
+    /// Options of the files in memory that are its root, and its `/tmp`.
+    memory: CString,
     /// For Landlock.
     rules: Option<rules::Rules>,
     /// For the filter of system calls.
@@ -229,7 +233,7 @@ impl Sandbox {
         }
         let mut namespaces = NAMESPACES;
         match wanted.network {
-            Network::Own => namespaces |= libc::CLONE_NEWNET,
+            Network::Own { .. } => namespaces |= libc::CLONE_NEWNET,
             // An older kernel cannot keep abstract sockets away by rule: an empty network has none.
             Network::Off if host.abi < ABI_SCOPE => namespaces |= libc::CLONE_NEWNET,
             Network::Listen(_) if host.abi < ABI_SCOPE => {
@@ -246,7 +250,7 @@ impl Sandbox {
             maps: (!host.is_privileged).then(maps),
             rules: (host.abi > 0).then(|| rules::Rules::new(host.abi, &view, true, wanted.network)),
             filter: filter::program(wanted.network, host.abi >= ABI_PORTS),
-            tmp: CString::new(format!("size={},nr_inodes=65536,mode=1777", wanted.tmp_bytes))
+            memory: CString::new(format!("size={},nr_inodes=65536,mode=755", wanted.tmp_bytes))
                 .unwrap_or_default(),
             view,
             best_effort: wanted.best_effort,
@@ -258,7 +262,7 @@ impl Sandbox {
     /// What is left of it where no namespaces can be had.
     pub(crate) fn without_namespaces(self, network: Network<'_>, host: Host) -> Self {
         // A loopback of its own cannot be had either: rather none.
-        let network = if network == Network::Own { Network::Off } else { network };
+        let network = if matches!(network, Network::Own { .. }) { Network::Off } else { network };
         let open = network == Network::Off && host.abi < ABI_SCOPE;
         let lost = Wall::View.bit() | Wall::Processes.bit() | if open { Wall::Network.bit() } else { 0 };
         let filter = filter::program(network, host.abi >= ABI_PORTS);

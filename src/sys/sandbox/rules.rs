@@ -87,7 +87,8 @@ impl Rules {
         let (ports, net) = match network {
             Network::Off => (Vec::new(), BIND | CONNECT),
             Network::Listen(ports) => (ports.to_vec(), BIND | CONNECT),
-            Network::Own | Network::Host => (Vec::new(), 0),
+            Network::Own { is_given_sockets: true } => (Vec::new(), CONNECT),
+            Network::Own { .. } | Network::Host => (Vec::new(), 0),
         };
         let handled =
             [read | write, if abi >= ABI_PORTS { net } else { 0 }, if abi >= ABI_SCOPE { SCOPES } else { 0 }];

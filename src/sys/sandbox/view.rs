@@ -40,7 +40,8 @@ const BUILT_AT: &CStr = c"/proc";
 /// An empty file, for what is hidden and no folder.
 const VOID: &CStr = c"/.hidden";
 /// Links that every `/dev` has.
-const LINKS: [(&CStr, &CStr); 5] = [
+const LINKS: [(&CStr, &CStr); 6] = [
+    (c"/dev/urandom", c"/dev/random"),
     (c"/proc/self/fd", c"/dev/fd"),
     (c"/proc/self/fd/0", c"/dev/stdin"),
     (c"/proc/self/fd/1", c"/dev/stdout"),
@@ -74,7 +75,7 @@ fn build(sandbox: &Sandbox) -> Result<(), Failed> {
     }
     mount(None, c"/", libc::MS_REC | libc::MS_PRIVATE, None)?;
     each(sandbox, |entry| open(sandbox, entry))?;
-    mount(Some(c"tmpfs"), BUILT_AT, IN_MEMORY, Some(c"size=1m,nr_inodes=4096,mode=755"))?;
+    mount(Some(c"tmpfs"), BUILT_AT, IN_MEMORY, Some(&sandbox.memory))?;
     go(BUILT_AT)?;
     each(sandbox, keep_link)?;
     // SAFETY: C strings. The old root comes to lie on the new one, where it is taken away.
@@ -83,7 +84,7 @@ fn build(sandbox: &Sandbox) -> Result<(), Failed> {
     view(unsafe { libc::umount2(c".".as_ptr(), libc::MNT_DETACH) })?;
     go(c"/")?;
     make_file(VOID, 0)?;
-    each(sandbox, |entry| place(sandbox, entry))?;
+    each(sandbox, place)?;
     for (target, link) in LINKS {
         // SAFETY: C strings. Without `/dev` there is no place for them, nor need.
         unsafe { libc::symlink(target.as_ptr(), link.as_ptr()) };
@@ -205,7 +206,7 @@ fn keep_link(entry: &Entry) -> Result<(), Failed> {
 }
 
 /// Mounts what was opened, or makes what is new.
-fn place(sandbox: &Sandbox, entry: &Entry) -> Result<(), Failed> {
+fn place(entry: &Entry) -> Result<(), Failed> {
     let tree = entry.tree.get();
     let is_made = matches!(entry.access, Access::Tmp | Access::Empty);
     if entry.access == Access::Hidden {
@@ -219,8 +220,7 @@ fn place(sandbox: &Sandbox, entry: &Entry) -> Result<(), Failed> {
     }
     if is_made {
         make_folder(&entry.path);
-        let tmp = entry.access == Access::Tmp;
-        return if tmp { mount(Some(c"tmpfs"), &entry.path, IN_MEMORY, Some(&sandbox.tmp)) } else { Ok(()) };
+        return if entry.access == Access::Tmp { open_up(&entry.path) } else { Ok(()) };
     }
     match mode(tree, c"") {
         Some(libc::S_IFDIR) => make_folder(&entry.path),
@@ -228,6 +228,14 @@ fn place(sandbox: &Sandbox, entry: &Entry) -> Result<(), Failed> {
         Some(_) | None => drop(make_file(&entry.path, 0o444)),
     }
     attach(tree, &entry.path)
+}
+
+/// Makes a folder of the new root one that everybody can write, and keeps it so when the root becomes read-only:
+/// by a mount of its own.
+fn open_up(path: &CStr) -> Result<(), Failed> {
+    // SAFETY: a C string.
+    view(unsafe { libc::chmod(path.as_ptr(), 0o1777) })?;
+    attach(clone(path)?, path)
 }
 
 /// Puts something empty in the place of what the view would show.
@@ -239,12 +247,9 @@ fn hide(entry: &Entry) -> Result<(), Failed> {
             mount(Some(c"tmpfs"), &entry.path, IN_MEMORY, Some(c"size=64k,mode=755"))
         }
         Some(_) => {
-            let flags = CLONE | libc::O_CLOEXEC.unsigned_abs();
-            // SAFETY: a C string and plain numbers.
-            let void = unsafe { libc::syscall(libc::SYS_open_tree, libc::AT_FDCWD, VOID.as_ptr(), flags) };
-            view(void)?;
-            set(descriptor(void), c"", EMPTY_PATH, READ_ONLY)?;
-            attach(descriptor(void), &entry.path)
+            let void = clone(VOID)?;
+            set(void, c"", EMPTY_PATH, READ_ONLY)?;
+            attach(void, &entry.path)
         }
     }
 }
@@ -252,6 +257,15 @@ fn hide(entry: &Entry) -> Result<(), Failed> {
 /// Takes the last rights from what stands in the place of something hidden: now all is in it that had to be.
 fn lock(entry: &Entry) -> Result<(), Failed> {
     if entry.tree.get() == COVERED { set(libc::AT_FDCWD, &entry.path, 0, READ_ONLY) } else { Ok(()) }
+}
+
+/// A second mount of what is in the new root already.
+fn clone(path: &CStr) -> Result<RawFd, Failed> {
+    let flags = CLONE | libc::O_CLOEXEC.unsigned_abs();
+    // SAFETY: a C string and plain numbers.
+    let tree = unsafe { libc::syscall(libc::SYS_open_tree, libc::AT_FDCWD, path.as_ptr(), flags) };
+    view(tree)?;
+    Ok(descriptor(tree))
 }
 
 /// Mounts a tree, whose descriptor is of no use any more then.
