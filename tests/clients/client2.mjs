@@ -1,13 +1,20 @@
 // Lists the tools of a server and calls one, with @modelcontextprotocol/client 2.x.
 // Its argument is JSON: {"url"} or {"command"}, then {"era", "tool", "arguments"}; it prints
-// {version, tools, result}. The era is "legacy", "auto" or a revision.
+// {version, tools, result}. The era is "legacy", "auto" or a revision. With {"transport": "sse"} it speaks
+// HTTP+SSE; with {"falls_back"} too it tries streamable HTTP first, as clients do that know nothing but a URL.
 
-import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
+import { Client, SSEClientTransport, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
 import { StdioClientTransport } from '@modelcontextprotocol/client/stdio';
 
 const asked = JSON.parse(process.argv[2]);
+if (asked.falls_back) {
+  const first = new Client({ name: 'test', version: '1' });
+  const refused = await first.connect(new StreamableHTTPClientTransport(new URL(asked.url))).catch(error => error);
+  if (!/\b40[45]\b/.test(JSON.stringify(refused))) throw new Error(`not refused: ${refused}`);
+}
+const Http = asked.transport === 'sse' ? SSEClientTransport : StreamableHTTPClientTransport;
 const transport = asked.url
-  ? new StreamableHTTPClientTransport(new URL(asked.url))
+  ? new Http(new URL(asked.url))
   : new StdioClientTransport({ command: asked.command[0], args: asked.command.slice(1) });
 const mode = ['legacy', 'auto'].includes(asked.era) ? asked.era : { pin: asked.era };
 const client = new Client({ name: 'test', version: '1' }, { versionNegotiation: { mode } });

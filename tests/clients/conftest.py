@@ -75,6 +75,15 @@ def pets(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def talks(tmp_path_factory):
+    """The same over the transports that keep a connection: `{name: endpoint}`."""
+    with contextlib.ExitStack() as stack:
+        served = {"openApiData": str(PETS), "baseUrl": "mock"}
+        start = lambda name: stack.enter_context(runner(tmp_path_factory.mktemp(name), {**served, "transport": name}))
+        yield {name: start(name).endpoint for name in ("sse", "websocket")}
+
+
+@pytest.fixture(scope="session")
 def pets_command():
     """The same over stdio: the command a client starts."""
     return [str(RUNNER), "--transport", "stdio", "--openapi-data", str(PETS), "--base-url", "mock"]

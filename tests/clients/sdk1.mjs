@@ -1,13 +1,18 @@
 // Lists the tools of a server and calls one, with @modelcontextprotocol/sdk 1.x.
-// Its argument is JSON: {"url"} or {"command"}, then {"tool", "arguments"}; it prints {tools, result}.
+// Its argument is JSON: {"url"} or {"command"}, then {"tool", "arguments"}, and for a URL {"transport"} if it is
+// "sse" or "websocket"; it prints {tools, result}.
 
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StdioClientTransport } from '@modelcontextprotocol/sdk/client/stdio.js';
+import { SSEClientTransport } from '@modelcontextprotocol/sdk/client/sse.js';
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
+import { WebSocketClientTransport } from '@modelcontextprotocol/sdk/client/websocket.js';
 
 const asked = JSON.parse(process.argv[2]);
+const Http = { sse: SSEClientTransport, websocket: WebSocketClientTransport }[asked.transport]
+  ?? StreamableHTTPClientTransport;
 const transport = asked.url
-  ? new StreamableHTTPClientTransport(new URL(asked.url))
+  ? new Http(new URL(asked.url))
   : new StdioClientTransport({ command: asked.command[0], args: asked.command.slice(1) });
 const client = new Client({ name: 'test', version: '1' });
 await client.connect(transport);

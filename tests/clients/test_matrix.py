@@ -1,4 +1,4 @@
-"""Clients nobody here wrote list the tools and call one, on every transport and in both eras."""
+"""Clients nobody here wrote list the tools and call one, on every transport and in every era that they speak."""
 
 import asyncio
 import json
@@ -8,6 +8,7 @@ import subprocess
 import pytest
 from conftest import HERE, MODULES, NODE
 from mcp import Client, StdioServerParameters
+from mcp.client.sse import sse_client
 
 TOOLS = ["listPets", "createPet", "getPet", "updatePet", "deletePet", "placeOrder", "getOrder", "getInventory"]
 MODERN = "2026-07-28"
@@ -17,6 +18,12 @@ MODERN = "2026-07-28"
 def target(request, pets, pets_command):
     """Where a client finds the server: `{"url"}` or `{"command"}`."""
     return {"url": pets.endpoint} if request.param == "streamable" else {"command": pets_command}
+
+
+@pytest.fixture
+def sse(talks):
+    """Where a client finds the server of HTTP+SSE."""
+    return {"url": talks["sse"], "transport": "sse"}
 
 
 def judge(tools, result):
@@ -44,22 +51,33 @@ def script(name, **asked):
     return printed([NODE, HERE / name, json.dumps(asked)])
 
 
+async def ask_python(server, mode):
+    async with Client(server, mode=mode) as client:
+        tools = await client.list_tools()
+        result = await client.call_tool("getPet", {"petId": 1})
+        return tools.model_dump(by_alias=True)["tools"], result.model_dump(by_alias=True, exclude_none=True)
+
+
 @pytest.mark.parametrize("mode", ["legacy", "auto", MODERN])
 def test_python_mcp(target, mode):
     command = target.get("command")
     server = StdioServerParameters(command=command[0], args=command[1:]) if command else target["url"]
+    judge(*asyncio.run(asyncio.wait_for(ask_python(server, mode), 60)))
 
-    async def ask():
-        async with Client(server, mode=mode) as client:
-            tools = await client.list_tools()
-            result = await client.call_tool("getPet", {"petId": 1})
-            return tools.model_dump(by_alias=True)["tools"], result.model_dump(by_alias=True, exclude_none=True)
 
-    judge(*asyncio.run(asyncio.wait_for(ask(), 60)))
+@pytest.mark.parametrize("mode", ["legacy", "auto", MODERN])
+def test_python_mcp_over_sse(sse, mode):
+    judge(*asyncio.run(asyncio.wait_for(ask_python(sse_client(sse["url"]), mode), 60)))
 
 
 def test_typescript_sdk_1(target):
     said = script("sdk1.mjs", **target, tool="getPet", arguments={"petId": 1})
+    judge(said["tools"], said["result"])
+
+
+@pytest.mark.parametrize("transport", ["sse", "websocket"])
+def test_typescript_sdk_1_over(transport, talks):
+    said = script("sdk1.mjs", url=talks[transport], transport=transport, tool="getPet", arguments={"petId": 1})
     judge(said["tools"], said["result"])
 
 
@@ -68,6 +86,28 @@ def test_typescript_client_2(target, era):
     said = script("client2.mjs", **target, era=era, tool="getPet", arguments={"petId": 1})
     judge(said["tools"], said["result"])
     assert (said["version"] == MODERN) == (era != "legacy"), said["version"]
+
+
+@pytest.mark.parametrize("era", ["legacy", "auto", MODERN])
+def test_typescript_client_2_over_sse(sse, era):
+    said = script("client2.mjs", **sse, era=era, tool="getPet", arguments={"petId": 1})
+    judge(said["tools"], said["result"])
+    assert (said["version"] == MODERN) == (era != "legacy"), said["version"]
+
+
+def test_typescript_client_2_without_a_hint(sse):
+    """A client that is not told of the older way finds it when the newer one is refused."""
+    said = script("client2.mjs", **sse, falls_back=True, era="legacy", tool="getPet", arguments={"petId": 1})
+    judge(said["tools"], said["result"])
+
+
+def test_inspector_over_sse(sse):
+    def inspector(*words):
+        return printed([NODE, MODULES / ".bin/mcp-inspector", "--cli", "--server-url", sse["url"], "--transport", "sse", *words])
+
+    tools = inspector("--method", "tools/list")["tools"]
+    result = inspector("--method", "tools/call", "--tool-name", "getPet", "--tool-arg", "petId=1")
+    judge(tools, result)
 
 
 @pytest.mark.parametrize("era", ["legacy", "modern"])
