@@ -1,7 +1,7 @@
 //! The figures a runner keeps about itself. Nothing here reads a request or writes to the channel.
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use mcp_init::channel::Metrics;
@@ -89,9 +89,9 @@ impl Vitals {
     }
 
     /// A request is in flight as long as what is returned lives.
-    pub(crate) fn busy(&self) -> Busy<'_> {
+    pub(crate) fn busy(self: &Arc<Self>) -> Busy {
         self.in_flight.fetch_add(1, Ordering::Relaxed);
-        Busy(self)
+        Busy(Arc::clone(self))
     }
 
     /// Milliseconds since the start.
@@ -155,9 +155,9 @@ impl Vitals {
 
 /// A request that is in flight.
 #[derive(Debug)]
-pub(crate) struct Busy<'a>(&'a Vitals);
+pub(crate) struct Busy(Arc<Vitals>);
 
-impl Drop for Busy<'_> {
+impl Drop for Busy {
     fn drop(&mut self) {
         self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
         self.0.used_at.store(self.0.age(), Ordering::Relaxed);
@@ -195,7 +195,7 @@ mod tests {
 
     #[test]
     fn figures_are_true() {
-        let vitals = Vitals::new();
+        let vitals = Arc::new(Vitals::new());
         vitals.count(Duration::from_millis(10), false);
         vitals.count(Duration::from_millis(30), true);
         let metrics = vitals.measure();

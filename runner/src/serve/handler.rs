@@ -170,7 +170,7 @@ impl ServerHandler for Handler {
         _: Option<PaginatedRequestParams>,
         _: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
-        let (began, _busy) = (Instant::now(), self.0.vitals.busy());
+        let began = Instant::now();
         let catalogue = self.0.shelf.current();
         let cannot = |error| ErrorData::internal_error(format!("cannot read the tools: {error}"), None);
         // Parsed for this answer only: kept, the schemas of a large document would weigh ten times their text.
@@ -188,7 +188,7 @@ impl ServerHandler for Handler {
         request: CallToolRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
-        let (began, _busy) = (Instant::now(), self.0.vitals.busy());
+        let began = Instant::now();
         let result = self.call(request, context).await;
         let failed = result.as_ref().map_or(true, |result| result.is_error == Some(true));
         self.0.vitals.count(began.elapsed(), failed);

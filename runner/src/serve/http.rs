@@ -28,7 +28,7 @@ use super::stall::Stall;
 use super::tls::Tls;
 use super::{Answers, STOP_TIMEOUT, Stop, websocket};
 use crate::config::{Clients, Transport};
-use crate::vitals::Vitals;
+use crate::vitals::{Busy, Vitals};
 
 /// How long a connection may take to say what it wants, and may be idle.
 const REQUEST_HEAD_TIMEOUT: Duration = Duration::from_secs(75);
@@ -222,8 +222,16 @@ impl<A: Answers> Server<A> {
     }
 
     /// One request.
-    async fn answer(&self, request: Request<Incoming>, place: &Place, turn: Turn) -> Response<Held<Turn>> {
+    async fn answer(
+        &self,
+        request: Request<Incoming>,
+        place: &Place,
+        turn: Turn,
+    ) -> Response<Held<(Turn, Option<Busy>)>> {
         count(&self.traffic.requests);
+        // Whoever only looks does not keep a server from being idle.
+        let is_use = !matches!(request.uri().path(), "/healthz" | "/metrics");
+        let busy = is_use.then(|| self.vitals.busy());
         let origin = request.headers().get(header::ORIGIN).cloned();
         let end = self.listens(&request).then(|| {
             let mut stop = self.stop.clone();
@@ -233,7 +241,7 @@ impl<A: Answers> Server<A> {
         });
         let mut response = self.route(request, place).await;
         self.gate.share(origin.as_ref(), &mut response);
-        response.map(|body| Held::new(body, turn, end))
+        response.map(|body| Held::new(body, (turn, busy), end))
     }
 
     /// Whether the answer to a request is a stream that only its client or a stop ends.
@@ -267,9 +275,10 @@ impl<A: Answers> Server<A> {
                     Err(request) => library.handle(request).await,
                 })
             }
-            Speech::Websocket(answers) if is_endpoint => {
-                Some(websocket::open(answers, request, Arc::clone(place), &self.traffic, &self.stop))
-            }
+            Speech::Websocket(answers) if is_endpoint => Some({
+                let held = (Arc::clone(place), self.vitals.busy());
+                websocket::open(answers, request, held, &self.traffic, &self.stop)
+            }),
             Speech::Sse(sse) => sse.answer(request, &self.traffic, &self.stop).await,
             Speech::Streamable(..) | Speech::Websocket(_) => None,
         };

@@ -27,6 +27,7 @@ use super::metrics::Traffic;
 use super::talk::{self, Pair};
 use super::{Answers, Stop};
 use crate::base64;
+use crate::vitals::Busy;
 
 /// The subprotocol.
 const SUBPROTOCOL: &str = "mcp";
@@ -53,7 +54,7 @@ type Socket = WebSocketStream<TokioIo<Upgraded>>;
 pub(super) fn open<A: Answers>(
     answers: &A,
     request: Request<Incoming>,
-    place: Place,
+    place: (Place, Busy),
     traffic: &Arc<Traffic>,
     stop: &Stop,
 ) -> Response<Body> {
