@@ -151,6 +151,13 @@ fn of_services(services: &[Service]) -> Vec<Family<'_>> {
         each("service_memory", Kind::Gauge, "bytes", "Resident memory.", |service| {
             service.memory_usage.map(Value::Whole)
         }),
+        each(
+            "service_memory_pressure",
+            Kind::Gauge,
+            "ratio",
+            "Share of the last ten seconds in which some of it waited for memory.",
+            |service| service.memory_pressure.map(|percent| Value::Real(percent / 100.0)),
+        ),
         each("service_cpu", Kind::Gauge, "ratio", "CPU, as a share of one core.", |service| {
             service.cpu_usage.map(|percent| Value::Real(percent / 100.0))
         }),

@@ -26,6 +26,8 @@ pub(super) struct Service {
     pub(super) restart_count: u64,
     /// Likewise.
     pub(super) last_error: Option<Box<str>>,
+    /// Share of the last ten seconds, in percent, in which some of it waited for memory.
+    pub(super) memory_pressure: Option<f64>,
     /// Likewise.
     pub(super) memory_usage: Option<u64>,
     /// Likewise.

@@ -206,6 +206,10 @@ pub(crate) struct Live {
     pub(crate) sandbox: Option<Box<str>>,
     /// Walls of it that this machine could not build, in words.
     pub(crate) sandbox_lacks: Vec<Box<str>>,
+    /// Share of the last ten seconds, in percent, in which some of it waited for memory; where there is a
+    /// control group that says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) memory_pressure: Option<f64>,
     /// Milliseconds until the next attempt, in `backoff`.
     pub(crate) retry_in: Option<u64>,
     /// As the service last said: requests, errors, mean milliseconds.
@@ -234,7 +238,7 @@ pub(crate) struct LastEnd {
     pub(crate) signal: Option<Box<str>>,
     /// Whether it left a core.
     pub(crate) core: bool,
-    /// Why: `exited`, `killed`, `ordered`, `unhealthy`, `not-ready`, `not-started` (the code says which
+    /// Why: `exited`, `killed`, `ordered`, `unhealthy`, `not-ready`, `memory`, `pids`, `not-started` (the code says which
     /// step failed).
     pub(crate) reason: Box<str>,
     /// Milliseconds it lived.

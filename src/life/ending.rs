@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use super::exits::{self, Meaning};
-use super::policy::{Action, Exit, Note, Pid, Restart, Why};
+use super::policy::{Action, Bound, Exit, Note, Pid, Restart, Why};
 use super::service::{Act, Service, later};
 use super::state::{State, Want};
 
@@ -85,7 +85,7 @@ impl Service {
                 self.complete(exit, act);
             }
             (Why::Itself, Meaning::Well | Meaning::Badly)
-            | (Why::NotReady | Why::Unhealthy | Why::Silent, _) => {
+            | (Why::NotReady | Why::Unhealthy | Why::Silent | Why::Exceeded(_), _) => {
                 self.failed(Some(exit), lived, now, act);
             }
         }
@@ -120,6 +120,31 @@ impl Service {
     pub(super) fn retry_later(&mut self, now: Instant, act: Act<'_>) {
         self.state = State::Backoff { until: later(now, MACHINE_RETRY_AFTER) };
         act(Action::Note(Note::Later { after: MACHINE_RETRY_AFTER }));
+    }
+
+    /// It has more than it may: it is killed at once, because it would only take more.
+    pub(super) fn exceeded(&mut self, bound: Bound, now: Instant, act: Act<'_>) {
+        match self.state {
+            State::Starting { pid, born, .. } | State::Running { pid, born, .. } => {
+                let why = Why::Exceeded(bound);
+                self.state =
+                    State::Stopping { pid, born, why, kill_at: later(now, KILL_AGAIN_AFTER), kills: 1 };
+                act(Action::Note(Note::Stopping(why)));
+                act(Action::Kill(pid));
+            }
+            // It is about to end, or has.
+            State::Stopped
+            | State::Listening { .. }
+            | State::Waiting { .. }
+            | State::Blocked { .. }
+            | State::Leaving { .. }
+            | State::Preparing { .. }
+            | State::Spawning
+            | State::Stopping { .. }
+            | State::Sweeping { .. }
+            | State::Backoff { .. }
+            | State::Failed => {}
+        }
     }
 
     /// It waits for an order.

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use super::exits::{Exits, Numbers};
 use super::policy::{
-    Action, BackoffPolicy, Blame, CheckPolicy, Demand, Event, Exit, Kind, Note, OnExit, Pid, Policy,
+    Action, BackoffPolicy, Blame, Bound, CheckPolicy, Demand, Event, Exit, Kind, Note, OnExit, Pid, Policy,
     Readiness, Restart, Why,
 };
 use super::service::Service;
@@ -172,8 +172,11 @@ fn note_holds(service: &Service, world: &mut World, note: Note) {
             assert!(may, "given up although it may try without end");
         }
         Note::Stopped => assert_eq!(service.want(), Want::Down, "stopped while it is wanted up"),
-        Note::Stopping(Why::Itself) => world.asked = world.asked.or(Some(world.now)),
-        Note::NoAnswer | Note::Stopping(_) => world.asked_health = false,
+        Note::Stopping(why) => {
+            world.asked = world.asked.or(matches!(why, Why::Itself | Why::Exceeded(_)).then_some(world.now));
+            world.asked_health &= why == Why::Itself;
+        }
+        Note::NoAnswer => world.asked_health = false,
         Note::Ended { exit, why, .. } => {
             world.asked_health = false;
             world.for_good = why == Why::Itself && exit == Exit::Code(125);
@@ -227,8 +230,8 @@ fn happening(world: &mut World) -> Option<Event> {
             Some(Event::Answered { healthy: world.dice.roll(2) == 0 })
         }
         9 | 10 => die(world),
-        12 => Some(word(world)),
         11 => world.group.take().map(|_| Event::Empty),
+        12 => Some(if world.dice.roll(6) == 0 { Event::Exceeded(Bound::Memory) } else { word(world) }),
         _ => {
             world.now += Duration::from_millis(world.dice.roll(40));
             None

@@ -144,6 +144,17 @@ pub(crate) enum Why {
     Silent,
     /// Nobody used it.
     Idle,
+    /// It had more than it may.
+    Exceeded(Bound),
+}
+
+/// A limit that nobody can go over and live.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Bound {
+    /// Of memory.
+    Memory,
+    /// Of processes.
+    Pids,
 }
 
 /// Why a service could not be started.
@@ -180,6 +191,8 @@ pub(crate) enum Event {
         /// Whether it is well.
         healthy: bool,
     },
+    /// It has more than it may, or the kernel has killed it for that.
+    Exceeded(Bound),
     /// Its process has ended and was reaped.
     Exited {
         /// How.

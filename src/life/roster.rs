@@ -102,6 +102,7 @@ impl Roster {
             | Event::NotSpawned(_)
             | Event::Ready
             | Event::Answered { .. }
+            | Event::Exceeded(_)
             | Event::Exited { .. }
             | Event::Empty
             | Event::Came

@@ -125,6 +125,7 @@ impl Service {
             Event::NotSpawned(blame) => self.not_spawned(blame, now, act),
             Event::Ready => self.ready(now, act),
             Event::Answered { healthy } => self.answered(healthy, now, act),
+            Event::Exceeded(bound) => self.exceeded(bound, now, act),
             Event::Exited { exit, left } => self.exited(exit, left, now, act),
             Event::Empty => self.empty(now, act),
             Event::Came => self.came(now, act),

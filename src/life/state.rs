@@ -147,6 +147,11 @@ impl State {
         }
     }
 
+    /// Whether what it uses is looked at: once it is ending, it has its time for that.
+    pub(crate) const fn is_watched(&self) -> bool {
+        matches!(*self, State::Starting { .. } | State::Running { .. } | State::Leaving { .. })
+    }
+
     /// Since when it has a process.
     pub(crate) const fn born(&self) -> Option<Instant> {
         match *self {

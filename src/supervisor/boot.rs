@@ -193,6 +193,7 @@ fn begin(plan: Plan, options: RunOptions) -> Result<Supervisor, BootError> {
         clients,
         orders: Orders::default(),
         refusals: super::access::Refusals::default(),
+        enforcement: super::enforce::Enforcement::begin(),
         scribe: Scribe::new(now.instant),
         askers: super::askers::Askers::default(),
         office,

@@ -1,10 +1,7 @@
 //! Children that have ended: whose they were, and who is told. What follows is decided in `life`.
 
-use std::os::fd::AsFd;
-
 use crate::life::policy::{Event, Exit, Pid, Why};
-use crate::life::roster::Id;
-use crate::sys::{reap, signal};
+use crate::sys::reap;
 
 use super::kin::Whose;
 use super::{Supervisor, events};
@@ -31,7 +28,11 @@ impl Supervisor {
                 if self.outlives_its_leader(id) {
                     continue;
                 }
+                self.tell_oom(id, exit);
                 let left = self.is_anybody_left(id, pid);
+                if left {
+                    self.ask_rest(id);
+                }
                 self.roster.on(id, Event::Exited { exit, left }, self.now.instant, &mut self.todo);
             } else if let Some(id) = self.main_of(pid) {
                 self.main_ended(id, pid, exit);
@@ -58,12 +59,5 @@ impl Supervisor {
         }
         self.ends.orphans = self.ends.orphans.wrapping_add(1);
         self.look_at_leftovers();
-    }
-
-    /// Whether anybody of a service's group is left.
-    pub(super) fn is_group_left(&self, id: Id, leader: Pid) -> bool {
-        let present = self.unit(id).and_then(|unit| unit.present.as_ref());
-        let pidfd = present.and_then(|present| present.pidfd.as_ref()).map(AsFd::as_fd);
-        signal::is_group_left(leader, pidfd) || self.is_main_left(id)
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::control::wire::LastEnd;
-use crate::life::policy::{Exit, Why};
+use crate::life::policy::{Bound, Exit, Why};
 use crate::sys::clock::Stamp;
 use crate::sys::signal;
 
@@ -76,6 +76,8 @@ pub(super) fn last_end(exit: Exit, why: Why, lived: Duration, at: Stamp) -> Last
         (Why::Unhealthy, _) => "unhealthy",
         (Why::Silent, _) => "watchdog",
         (Why::Idle, _) => "idle",
+        (Why::Exceeded(Bound::Memory), _) => "memory",
+        (Why::Exceeded(Bound::Pids), _) => "pids",
     };
     LastEnd {
         code,
@@ -101,13 +103,25 @@ pub(super) fn not_started(code: Option<i32>, at: Stamp) -> LastEnd {
     }
 }
 
+/// What a service did that was ended for it, in words.
+pub(super) const fn why_words(why: Why) -> &'static str {
+    match why {
+        Why::Itself | Why::Ordered | Why::Idle => "was ended",
+        Why::NotReady => "was not ready in time",
+        Why::Unhealthy => "failed its health checks",
+        Why::Silent => "did not feed its watchdog in time",
+        Why::Exceeded(Bound::Memory) => "had more memory than it may: killed",
+        Why::Exceeded(Bound::Pids) => "had more processes than it may: killed",
+    }
+}
+
 /// How a process ended, in words; `None` when nothing went wrong.
 pub(super) fn fault(exit: Exit, why: Why) -> Option<String> {
     match (why, exit) {
         (Why::Ordered | Why::Idle, _) | (Why::Itself, Exit::Code(0)) => None,
-        (Why::NotReady, _) => Some("was not ready in time".to_owned()),
-        (Why::Unhealthy, _) => Some("failed its health checks".to_owned()),
-        (Why::Silent, _) => Some("did not feed its watchdog in time".to_owned()),
+        (Why::NotReady | Why::Unhealthy | Why::Silent | Why::Exceeded(_), _) => {
+            Some(why_words(why).to_owned())
+        }
         (Why::Itself, Exit::Code(code)) => Some(format!("exited with code {code}")),
         (Why::Itself, Exit::Signal { number, core }) => {
             let core = if core { ", core dumped" } else { "" };

@@ -82,6 +82,10 @@ impl Supervisor {
         if self.is_group_left(id, leader) {
             return true;
         }
+        if self.has_group(id) {
+            // Nobody leaves that.
+            return false;
+        }
         self.look_at_children();
         if !self.family.unknown.is_empty() {
             self.read_marks();

@@ -74,6 +74,7 @@ impl Supervisor {
         };
         self.make_output(id).map_err(machine)?;
         self.open_sockets(id).map_err(|(blame, error)| NotStarted::before(blame, error))?;
+        let hold = self.new_hold(id);
         let Some(unit) = self.units.get_mut(id.index()).and_then(Option::as_mut) else {
             return Err(NotStarted::before(Blame::Service, "cannot start what does not exist"));
         };
@@ -110,11 +111,11 @@ impl Supervisor {
             config_file: &unit.config_file(&self.settings),
             notify: self.office.path().filter(|_| notifies(&unit.plan)),
         };
-        let setup = setup::of(&unit.plan, None);
+        let setup = setup::of(&unit.plan, Some(&hold));
         let (process, walled) = walls::spawn(&mut self.spawner, &unit.plan, &room, launch, setup)?;
         let channel = parcel.channel.map(|(ours, _)| Channel::new(ours));
         let fd = channel.as_ref().map(Channel::fd);
-        unit.present = Some(Present { walled, ..Present::new(process.pidfd, channel, self.now) });
+        unit.present = Some(Present { walled, hold, ..Present::new(process.pidfd, channel, self.now) });
         let newline = parcel.newline.map(|(ours, _)| ours);
         unit.metrics = None;
         unit.health = super::unit::Health::Unknown;
@@ -161,6 +162,7 @@ pub(super) fn why_not(error: &SpawnError, program: &str, folder: &Path) -> Strin
         Stage::Exec => format!("cannot execute {program}: {}", reason(&error.source)),
         Stage::Directory => format!("cannot enter {}: {}", folder.display(), reason(&error.source)),
         Stage::Clone
+        | Stage::Cgroup
         | Stage::Session
         | Stage::Signals
         | Stage::Descriptors

@@ -81,6 +81,7 @@ impl Supervisor {
             present.main = None;
         }
         let Some(leader) = self.roster.get(id).and_then(|life| life.state().pid()) else { return };
+        self.tell_oom(id, exit);
         let left = self.is_anybody_left(id, leader);
         self.roster.on(id, Event::Exited { exit, left }, now, &mut self.todo);
     }

@@ -7,6 +7,7 @@ mod access;
 mod askers;
 mod boot;
 mod deaths;
+mod enforce;
 mod events;
 mod hear;
 mod held;
@@ -36,6 +37,7 @@ mod unit;
 mod upward;
 mod usage;
 mod walls;
+mod watch;
 
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
@@ -121,6 +123,8 @@ pub(crate) struct Supervisor {
     orders: Orders,
     /// What they were refused.
     refusals: access::Refusals,
+    /// What holds the limits of the services.
+    enforcement: enforce::Enforcement,
     /// The scribe.
     scribe: Scribe,
     /// Children that ask services how they are.
@@ -200,6 +204,7 @@ impl Supervisor {
         self.tick_reload();
         self.tick_kin();
         self.tick_askers();
+        self.hold_limits();
         self.perform();
         self.renew_scribe();
         if self.has_removed {
@@ -224,6 +229,7 @@ impl Supervisor {
                 self.kin_deadline(),
                 self.askers.deadline(),
                 self.drain_deadline(),
+                self.watch_deadline(),
                 self.publish_at,
                 self.resume_at,
                 self.upward.as_ref().and_then(Upward::deadline),

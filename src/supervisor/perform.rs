@@ -40,9 +40,12 @@ impl Supervisor {
         match action {
             Action::Prepare => self.prepare(id),
             Action::Spawn => self.spawn(id),
-            Action::Ask(pid) => self.ask_to_end(id, pid),
+            Action::Ask(pid) => {
+                self.remember(id, pid);
+                self.ask_to_end(id, pid);
+            }
             Action::Kill(pid) => {
-                self.signal(id, pid, libc::SIGKILL);
+                self.kill(id, pid);
                 self.kill_kin(id);
             }
             Action::Look(pid) => self.look(id, pid),
@@ -65,7 +68,7 @@ impl Supervisor {
             crate::config::plan::Program::Server(server) => server.config.as_bytes(),
             crate::config::plan::Program::Command(_) => &[],
         };
-        let owner = setup::of(&unit.plan, None).identity.uid.unwrap_or(u32::MAX);
+        let owner = setup::owner(&unit.plan).unwrap_or(u32::MAX);
         let config = [&owner.to_le_bytes(), config].concat();
         if !self.scribe.ask(Kind::ReplaceSecret, &path, &config, Purpose::Prepare(id)) {
             let now = self.now;
@@ -215,12 +218,12 @@ impl Supervisor {
             Why::Ordered | Why::Itself => ::log::info!("{name}: stopping"),
             Why::Idle => ::log::info!("{name}: stopping: nobody uses it"),
             Why::NotReady => self.was_not_ready(id),
-            Why::Unhealthy => self.fault(id, "failed its health checks"),
+            Why::Unhealthy | Why::Exceeded(_) => self.fault(id, events::why_words(why)),
             Why::Silent => {
                 if let Some(unit) = self.unit_mut(id) {
                     unit.health = Health::Unhealthy;
                 }
-                self.fault(id, "did not feed its watchdog in time");
+                self.fault(id, events::why_words(why));
             }
         }
     }

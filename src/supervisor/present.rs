@@ -7,6 +7,7 @@ use std::time::Instant;
 use crate::life::policy::Pid;
 use crate::sys::clock::{Now, Stamp};
 
+use super::enforce::Hold;
 use super::mainpid::Main;
 use super::talk::Channel;
 use super::walls::Walled;
@@ -27,6 +28,8 @@ pub(super) struct Present {
     pub(super) pidfd: Option<OwnedFd>,
     /// The walls around it.
     pub(super) walled: Option<Walled>,
+    /// What holds its limits.
+    pub(super) hold: Hold,
     /// When it was started.
     pub(super) started: Stamp,
     /// The same as the kernel counts it; read when first asked for.
@@ -63,6 +66,7 @@ impl Present {
         Self {
             pidfd,
             walled: None,
+            hold: Hold::NONE,
             started: now.stamp,
             ticks: None,
             channel,

@@ -12,24 +12,32 @@ use crate::config::plan::Service;
 use crate::sys::own;
 use crate::sys::setup::{self, RESOURCES, Setup};
 
+use super::enforce::Hold;
+
 /// Level of I/O unless said: the middle.
 const IO_LEVEL: i32 = 4;
 /// Where in the kernel's number the class of I/O begins.
 const IO_CLASS_SHIFT: u32 = 13;
 
-/// What a service's process is made with. `nproc` is a limit of processes that is held by that of its user.
-pub(super) fn of(plan: &Service, nproc: Option<u32>) -> Setup {
+/// Who owns the files that a service's process alone may read; `None` for ourselves.
+pub(super) fn owner(plan: &Service) -> Option<u32> {
+    identity(&plan.identity, &plan.limits).uid
+}
+
+/// What a service's process is made with.
+pub(super) fn of<'a>(plan: &Service, hold: Option<&'a Hold>) -> Setup<'a> {
     Setup {
+        group: hold.and_then(|hold| hold.group.as_ref()),
         umask: Some(plan.umask),
         root: plan.chroot.as_ref().map(|root| CString::new(root.as_os_str().as_bytes()).unwrap_or_default()),
         sandbox: None,
-        limits: limits(&plan.limits, nproc),
+        limits: limits(&plan.limits, hold.and_then(|hold| hold.nproc)),
         identity: identity(&plan.identity, &plan.limits),
     }
 }
 
-/// How much of the machine it gets.
-fn limits(limits: &Limits, nproc: Option<u32>) -> setup::Limits {
+/// How much of the machine it gets. `nproc` is a limit of processes that is held by that of its user.
+fn limits(limits: &Limits, nproc: Option<u64>) -> setup::Limits {
     let mut rlimits: Vec<_> = RESOURCES
         .iter()
         .filter_map(|(name, number)| {
@@ -37,8 +45,10 @@ fn limits(limits: &Limits, nproc: Option<u32>) -> setup::Limits {
             Some((*number, libc::rlimit64 { rlim_cur: limit.soft, rlim_max: limit.hard }))
         })
         .collect();
+    let said = limits.rlimits.contains_key("nproc");
+    let nproc = nproc.filter(|_| !said);
     if let (Some(nproc), Some((_, number))) = (nproc, RESOURCES.iter().find(|(name, _)| *name == "nproc")) {
-        rlimits.push((*number, libc::rlimit64 { rlim_cur: nproc.into(), rlim_max: nproc.into() }));
+        rlimits.push((*number, libc::rlimit64 { rlim_cur: nproc, rlim_max: nproc }));
     }
     setup::Limits {
         rlimits,

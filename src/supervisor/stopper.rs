@@ -65,7 +65,7 @@ impl Supervisor {
                 passed: &[],
                 own_pid: &[],
                 session: true,
-                setup: &setup::of(&unit.plan, None),
+                setup: &setup::of(&unit.plan, unit.present.as_ref().map(|present| &present.hold)),
             })
             .map_err(|error| error.to_string())?;
         if let Some(present) = &mut unit.present {

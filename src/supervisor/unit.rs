@@ -11,6 +11,7 @@ use serde_json::value::RawValue;
 
 use super::held::Held;
 use super::present::Present;
+use super::watch::Watch;
 use crate::channel::Metrics;
 use crate::config::plan::{Kind, OnExit, Program, Readiness, Restart, Service, Settings, Start};
 use crate::control::wire::{LastEnd, Live, Past, ServiceReport};
@@ -242,7 +243,7 @@ impl Unit {
             status: Cow::Borrowed(life.state().word()),
             restart_count: life.restarts(),
             last_error: self.last_error.as_deref().map(Cow::Borrowed),
-            memory_usage: self.metrics.and_then(|metrics| metrics.memory_usage).map(whole),
+            memory_usage: self.memory(),
             cpu_usage: self.metrics.and_then(|metrics| metrics.cpu_usage),
             config_file_path: config_file.map(|path| Cow::Owned(path.to_string_lossy().into_owned())),
             working_directory: self.plan.working_directory.to_string_lossy(),
@@ -269,6 +270,8 @@ impl Unit {
             enabled: self.plan.is_started_at_boot(),
             endpoint: self.endpoint().map(Box::from),
             uptime: life.state().born().map(since),
+            enforced_by: self.present.as_ref().map(|present| present.hold.words()).unwrap_or_default(),
+            memory_pressure: self.memory_pressure(),
             retry_in: life.state().retry_at().map(|at| millis(at.saturating_duration_since(now.instant))),
             request_count: self.metrics.and_then(|metrics| metrics.request_count).map(whole),
             error_count: self.metrics.and_then(|metrics| metrics.error_count).map(whole),
@@ -283,8 +286,28 @@ impl Unit {
                 .as_ref()
                 .and_then(|it| Some(it.walled.as_ref()?.lacks()))
                 .unwrap_or_default(),
-            ..Live::default()
         }
+    }
+
+    /// What is looked at of it.
+    pub(super) fn watch(&self) -> Option<&Watch> {
+        self.present.as_ref()?.hold.watch.as_ref()
+    }
+
+    /// The same, to be changed.
+    pub(super) fn watch_mut(&mut self) -> Option<&mut Watch> {
+        self.present.as_mut()?.hold.watch.as_mut()
+    }
+
+    /// Its memory: what counts for its limit, or else as it last said.
+    fn memory(&self) -> Option<u64> {
+        let held = self.present.as_ref().and_then(|present| present.hold.memory());
+        held.or_else(|| self.metrics.and_then(|metrics| metrics.memory_usage).map(whole))
+    }
+
+    /// How long some of it waited for memory lately.
+    fn memory_pressure(&self) -> Option<f64> {
+        self.present.as_ref()?.hold.group.as_ref()?.memory_pressure()
     }
 
     /// Its health in the word that is shown.

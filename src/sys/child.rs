@@ -45,8 +45,10 @@ pub(super) struct Call {
     pub(super) reset: &'static [c_int],
     /// `RLIMIT_NOFILE` as we found it.
     pub(super) nofile: Option<libc::rlimit>,
+    /// The file of its control group that it writes itself to; null if it was made there, or has none.
+    pub(super) procs: *const c_char,
     /// What it is to become beyond that.
-    pub(super) setup: *const Setup,
+    pub(super) setup: *const Setup<'static>,
     /// The first failure: written by the child, read by the parent.
     pub(super) failure: Cell<Option<Failed>>,
 }
@@ -67,6 +69,7 @@ pub(super) extern "C" fn enter(argument: *mut c_void) -> c_int {
 fn prepare(call: &Call) -> Result<(), Failed> {
     // SAFETY: `spawn` passes a pointer that is valid while the parent is suspended.
     let setup = unsafe { &*call.setup };
+    cgroup(call)?;
     session(call)?;
     reset_signals(call.reset)?;
     descriptors(call)?;
@@ -79,6 +82,20 @@ fn prepare(call: &Call) -> Result<(), Failed> {
     limits::apply(&setup.limits, &files)?;
     identity::assume(&setup.identity)?;
     sandbox::seal(setup)
+}
+
+/// Its control group, on a kernel that could not make it there. Only here the kernel may wait a little: it moves
+/// a process.
+fn cgroup(call: &Call) -> Result<(), Failed> {
+    if call.procs.is_null() {
+        return Ok(());
+    }
+    // SAFETY: a C string made ready by the parent.
+    let file = unsafe { libc::open(call.procs, libc::O_WRONLY | libc::O_CLOEXEC) };
+    check(Stage::Cgroup, file)?;
+    // SAFETY: one valid byte.
+    let written = unsafe { libc::write(file, c"0".as_ptr().cast(), 1) };
+    if written == -1 { Err((Stage::Cgroup, errno())) } else { Ok(()) }
 }
 
 /// A session and process group of its own.

@@ -1,6 +1,6 @@
 //! Acts: every system call of the supervisor, and the only `unsafe`. It decides nothing.
 //!
-//! Unsafe blocks, for review: making a process (`spawn`), what its child does before it becomes another
+//! Unsafe blocks, for review: making a process (`spawn`, `clone`), what its child does before it becomes another
 //! program (`child`, and there `limits` and `identity`), waiting for any child (`reap`), who is at the other
 //! end of a socket (`peer`), signals to a group
 //! (`signal`), descriptors that came with the process (`own`) or in a message, and the search for a byte
@@ -9,8 +9,10 @@
 
 #![expect(unsafe_code, reason = "this is the room for it; each block states the fact it relies on")]
 
+pub(crate) mod cgroup;
 pub(crate) mod child;
 pub(crate) mod clock;
+mod clone;
 pub(crate) mod connections;
 pub(crate) mod entry;
 mod identity;
@@ -30,4 +32,5 @@ pub(crate) mod signal;
 pub(crate) mod sockets;
 pub(crate) mod spawn;
 pub(crate) mod stage;
+pub(crate) mod tree;
 pub(crate) mod wait;

@@ -69,6 +69,14 @@ pub(crate) fn user() -> u32 {
     nix::unistd::geteuid().as_raw()
 }
 
+/// Whether it is the first of the machine, and no container's.
+pub(crate) fn is_init() -> bool {
+    /// What the kernel always calls the namespace that it began with.
+    const FIRST_NAMESPACE: &str = "pid:[4026531836]";
+    is_first()
+        && std::fs::read_link("/proc/self/ns/pid").is_ok_and(|name| name.as_os_str() == FIRST_NAMESPACE)
+}
+
 /// Whether a person's terminal is our input: its end is ours.
 pub(crate) fn has_terminal() -> bool {
     io::IsTerminal::is_terminal(&io::stdin())
@@ -79,6 +87,12 @@ pub(crate) fn raise_descriptors() -> Option<libc::rlimit> {
     let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).ok()?;
     setrlimit(Resource::RLIMIT_NOFILE, hard, hard).ok()?;
     Some(libc::rlimit { rlim_cur: soft, rlim_max: hard })
+}
+
+/// So many processes of a user, or as many as we may grant.
+pub(crate) fn at_most_processes(wanted: u32) -> u64 {
+    let hard = getrlimit(Resource::RLIMIT_NPROC).map_or(u64::MAX, |(_, hard)| hard);
+    hard.min(wanted.into())
 }
 
 /// Signals a child has to set back to their default: those we catch, and those that are ignored here. Asked of

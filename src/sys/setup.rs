@@ -3,12 +3,15 @@
 
 use std::ffi::{CString, c_int};
 
+use super::cgroup::Group;
 use super::sandbox::Sandbox;
 
 /// Everything beyond program, arguments, environment and descriptors. The default changes nothing but the mask of
 /// new files.
 #[derive(Debug)]
-pub(crate) struct Setup {
+pub(crate) struct Setup<'a> {
+    /// The control group it is made in.
+    pub(crate) group: Option<&'a Group>,
     /// The mask of new files; ours unless said.
     pub(crate) umask: Option<libc::mode_t>,
     /// Another root.
@@ -21,9 +24,10 @@ pub(crate) struct Setup {
     pub(crate) identity: Identity,
 }
 
-impl Setup {
+impl Setup<'_> {
     /// As we are.
-    pub(crate) const NONE: Self = Self {
+    pub(crate) const NONE: Setup<'static> = Setup {
+        group: None,
         umask: None,
         root: None,
         sandbox: None,

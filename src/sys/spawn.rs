@@ -12,7 +12,9 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
 
+use super::cgroup::Group;
 use super::child::{Call, PID_DIGITS_MAX, enter};
+use super::clone;
 use super::reap;
 use super::setup::Setup;
 use super::signal::Held;
@@ -42,7 +44,7 @@ pub(crate) struct Launch<'a> {
     /// Whether it leads a session and process group of its own.
     pub(crate) session: bool,
     /// What it is to become beyond that.
-    pub(crate) setup: &'a Setup,
+    pub(crate) setup: &'a Setup<'a>,
 }
 
 /// A process that was made.
@@ -130,27 +132,25 @@ impl Spawner {
             session: launch.session,
             reset: self.reset,
             nofile: self.nofile,
-            setup: &raw const *launch.setup,
+            procs: std::ptr::null(),
+            setup: (&raw const *launch.setup).cast(),
             failure: Cell::new(None),
         };
-        let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD | libc::SIGCHLD;
         let namespaces = launch.setup.sandbox.as_ref().map_or(0, |sandbox| sandbox.namespaces);
-        let mut pidfd: c_int = -1;
-        let argument: *mut c_void = (&raw mut call).cast();
+        let group = launch.setup.group;
         let held = Held::new();
-        let top = self.stack.as_mut_ptr_range().end;
-        let top: *mut c_void = top.map_addr(|address| address & !15).cast();
-        // SAFETY: the stack outlives the child's use of it, as do `call` and what it points to: CLONE_VFORK
-        // suspends us until the child has left our memory. `pidfd` is a valid place for one int.
-        let pid = unsafe { libc::clone(enter, top, flags | namespaces, argument, &raw mut pidfd) };
-        let errno = io::Error::last_os_error();
+        let made = group.map_or(Err(Errno::ENOSYS.into()), |group| self.within(group, namespaces, &mut call));
+        let made = match made {
+            // No such call, or none that knows of groups: the child goes there by itself.
+            Err(error) if matches!(error.raw_os_error(), Some(libc::ENOSYS | libc::E2BIG | libc::EINVAL)) => {
+                call.procs = group.map_or(std::ptr::null(), |group| group.procs.as_ptr());
+                self.anywhere(namespaces, &mut call)
+            }
+            made => made,
+        };
         drop(held);
-        if pid == -1 {
-            let known = [libc::EPERM, libc::EINVAL, libc::ENOSPC, libc::EUSERS, libc::ENOSYS];
-            let refused = namespaces != 0 && errno.raw_os_error().is_some_and(|errno| known.contains(&errno));
-            let stage = if refused { Stage::Namespaces } else { Stage::Clone };
-            return Err(SpawnError { stage, source: errno });
-        }
+        let (pid, pidfd) =
+            made.map_err(|source| SpawnError { stage: stage_of(&source, namespaces), source })?;
         // SAFETY: the kernel just made this descriptor for us.
         let pidfd = (pidfd != -1).then(|| unsafe { OwnedFd::from_raw_fd(pidfd) });
         match call.failure.get() {
@@ -160,6 +160,39 @@ impl Spawner {
             }
             None => Ok(Process { pid: Pid(pid), pidfd }),
         }
+    }
+
+    /// Makes a process in a control group.
+    fn within(&mut self, group: &Group, namespaces: c_int, call: &mut Call) -> io::Result<(i32, c_int)> {
+        let argument: *mut c_void = (&raw mut *call).cast();
+        let folder = group.folder().as_raw_fd();
+        // SAFETY: the stack is only ever used by one child at a time, and `call` is what `enter` expects; both
+        // outlive the child's use of them, because we are suspended until it has left our memory.
+        unsafe { clone::into_group(&mut self.stack, folder, namespaces, enter, argument) }
+    }
+
+    /// Makes a process where we are.
+    fn anywhere(&mut self, namespaces: c_int, call: &mut Call) -> io::Result<(i32, c_int)> {
+        let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD | libc::SIGCHLD;
+        let mut pidfd: c_int = -1;
+        let argument: *mut c_void = (&raw mut *call).cast();
+        let top = self.stack.as_mut_ptr_range().end;
+        let top: *mut c_void = top.map_addr(|address| address & !15).cast();
+        // SAFETY: the stack outlives the child's use of it, as do `call` and what it points to: CLONE_VFORK
+        // suspends us until the child has left our memory. `pidfd` is a valid place for one int.
+        let pid = unsafe { libc::clone(enter, top, flags | namespaces, argument, &raw mut pidfd) };
+        if pid == -1 { Err(io::Error::last_os_error()) } else { Ok((pid, pidfd)) }
+    }
+}
+
+/// What it was that failed, when no process was made.
+fn stage_of(error: &io::Error, namespaces: c_int) -> Stage {
+    match error.raw_os_error() {
+        Some(libc::EPERM | libc::EINVAL | libc::ENOSPC | libc::EUSERS | libc::ENOSYS) if namespaces != 0 => {
+            Stage::Namespaces
+        }
+        Some(libc::EBUSY | libc::EOPNOTSUPP | libc::ENODEV | libc::EACCES | libc::EBADF) => Stage::Cgroup,
+        _ => Stage::Clone,
     }
 }
 

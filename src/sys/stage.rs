@@ -11,6 +11,8 @@ pub(super) type Failed = (Stage, c_int);
 pub(crate) enum Stage {
     /// A process of its own could not be made at all.
     Clone,
+    /// Its control group.
+    Cgroup,
     /// A session and process group of its own.
     Session,
     /// Default dispositions, empty mask.
@@ -58,6 +60,7 @@ impl Stage {
     pub(crate) const fn words(self) -> &'static str {
         match self {
             Self::Clone => "make a process",
+            Self::Cgroup => "enter the control group",
             Self::Session => "make a session",
             Self::Signals => "reset signals",
             Self::Descriptors => "set up descriptors",
@@ -99,6 +102,7 @@ impl Stage {
             Self::Group => 216,
             Self::User => 217,
             Self::Capabilities => 218,
+            Self::Cgroup => 219,
             Self::Session => 220,
             Self::Namespaces | Self::View | Self::Rules => 226,
             Self::NoNewPrivileges => 227,

@@ -31,6 +31,7 @@ mod crash;
 mod endings;
 mod files;
 mod hostile;
+mod limits;
 mod logs;
 mod node;
 mod order;

@@ -2,8 +2,6 @@
 //! as root and as another user; and what is refused, by the name of the step.
 
 use std::fs;
-use std::os::unix::fs::chown;
-use std::path::Path;
 
 use nix::unistd::geteuid;
 use serde_json::{Value, json};
@@ -37,7 +35,7 @@ fn started(cases: &[Case], wrapper: &[&str]) -> Supervisor {
         let config = crate::support::supervisor::merged(json!({ "command": ["sleep", "1000"] }), keys);
         setup = setup.service(name, &config);
     }
-    give_away(setup.path());
+    setup.give_to(STRANGER);
     let mut supervisor = setup.start();
     for (name, ..) in cases {
         let bound = seconds(10);
@@ -46,18 +44,6 @@ fn started(cases: &[Case], wrapper: &[&str]) -> Supervisor {
         });
     }
     supervisor
-}
-
-/// Lets the other user write there, as its home.
-fn give_away(folder: &Path) {
-    if geteuid().is_root() {
-        for folder in [folder, &folder.join("services.d")] {
-            chown(folder, Some(STRANGER), Some(STRANGER)).unwrap();
-        }
-        for entry in fs::read_dir(folder.join("services.d")).unwrap() {
-            chown(entry.unwrap().path(), Some(STRANGER), Some(STRANGER)).unwrap();
-        }
-    }
 }
 
 /// Compares every fact of every case with what was declared.
@@ -73,6 +59,9 @@ fn compare(supervisor: &Supervisor, cases: &[Case]) {
         for key in ["SigBlk", "SigIgn", "SigCgt"] {
             wanted.insert(key.into(), "0".repeat(16));
         }
+        // By which those are found who leave the session; it is another each time.
+        assert_eq!(found.get("$MCP_INIT_INSTANCE").map(String::len), Some(36), "{name}");
+        wanted.insert("$MCP_INIT_INSTANCE".into(), found["$MCP_INIT_INSTANCE"].clone());
         // Ours is higher.
         wanted.insert("Max open files".into(), us["Max open files"].clone());
         for (key, value) in [
@@ -199,7 +188,7 @@ fn what_is_refused_says_at_which_step_and_nothing_runs() {
         let config = json!({ "command": ["sleep", "1000"], "restart": "never" });
         setup = setup.service(name, &crate::support::supervisor::merged(config, keys));
     }
-    give_away(setup.path());
+    setup.give_to(STRANGER);
     let mut supervisor = setup.start();
     for (name, _, code, words) in &cases {
         supervisor.wait_until("it was tried", seconds(5), |it| it.service(name)["lastEnd"].is_object());

@@ -100,6 +100,18 @@ impl Setup {
         self.scratch.path()
     }
 
+    /// Lets another user, as whom the supervisor then runs, own it all; nothing if we are not root.
+    pub fn give_to(&self, user: u32) {
+        if !nix::unistd::geteuid().is_root() {
+            return;
+        }
+        let services = self.path().join("services.d");
+        let files = fs::read_dir(&services).unwrap().map(|entry| entry.unwrap().path());
+        for path in files.chain([services.clone(), self.path().to_owned()]) {
+            std::os::unix::fs::chown(path, Some(user), Some(user)).unwrap();
+        }
+    }
+
     fn write_settings(&self) {
         fs::write(self.path().join("mcp-init.json"), self.settings.to_string()).unwrap();
     }

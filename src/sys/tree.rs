@@ -1,0 +1,174 @@
+//! All processes of a service where there is no control group to tell: whoever descends from its leader, shares its
+//! session, or was seen to. Read from `/proc`, which is no disk; what is too much is not known here.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::os::fd::AsFd;
+
+use crate::life::policy::Pid;
+
+use super::signal;
+
+/// One process, as it was when it was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Process {
+    /// Its number.
+    pub(crate) pid: Pid,
+    /// When it was started; with the number it names one process for as long as the machine is up.
+    pub(crate) start: u64,
+    /// Its parent.
+    parent: Pid,
+    /// Its process group.
+    group: Pid,
+    /// Its session.
+    session: Pid,
+    /// Clock ticks that it and its children that have ended had of the processors.
+    pub(crate) ticks: u64,
+    /// Threads.
+    pub(crate) threads: u64,
+    /// Whether it has ended.
+    is_dead: bool,
+}
+
+/// A process that was seen once: its number and its start.
+pub(crate) type Seen = (Pid, u64);
+
+impl Process {
+    /// What it is known by.
+    pub(crate) const fn seen(&self) -> Seen {
+        (self.pid, self.start)
+    }
+}
+
+/// All processes that live.
+pub(crate) fn all() -> Vec<Process> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok().map(Pid));
+    pids.filter_map(read).filter(|process| !process.is_dead).collect()
+}
+
+/// Those of them that belong to a leader: by descent, by group or session, or because they were seen before.
+pub(crate) fn of(leader: Pid, seen: &[Seen], all: &[Process]) -> Vec<Process> {
+    let mut children: BTreeMap<i32, Vec<&Process>> = BTreeMap::new();
+    for process in all {
+        children.entry(process.parent.0).or_default().push(process);
+    }
+    let is_root = |process: &&Process| {
+        let (pid, group, session) = (process.pid, process.group, process.session);
+        pid == leader || group == leader || session == leader || seen.contains(&process.seen())
+    };
+    let mut open: Vec<&Process> = all.iter().filter(is_root).collect();
+    let mut known = BTreeSet::new();
+    let mut found = Vec::new();
+    while let Some(process) = open.pop() {
+        if known.insert(process.pid.0) {
+            found.push(*process);
+            open.extend(children.get(&process.pid.0).into_iter().flatten());
+        }
+    }
+    found
+}
+
+/// Bytes of memory that these processes have for themselves: what no file holds. Shared memory counts once.
+pub(crate) fn memory(processes: &[Process]) -> u64 {
+    let (mut own, mut shared) = (0_u64, 0_u64);
+    for process in processes {
+        let text = fs::read_to_string(format!("/proc/{}/status", process.pid.0)).unwrap_or_default();
+        let kilobytes = |key: &str| -> u64 {
+            let line = text.lines().find_map(|line| line.strip_prefix(key));
+            line.and_then(|rest| rest.split_whitespace().next()?.parse().ok()).unwrap_or(0)
+        };
+        own = own.saturating_add(kilobytes("RssAnon:")).saturating_add(kilobytes("VmSwap:"));
+        shared = shared.max(kilobytes("RssShmem:"));
+    }
+    own.saturating_add(shared).saturating_mul(1024)
+}
+
+/// Sends a signal to each of them that is still the one that was read.
+pub(crate) fn signal(processes: &[Process], number: i32) {
+    for process in processes {
+        if let Ok(pidfd) = signal::hold(process.pid)
+            && read(process.pid).is_some_and(|now| now.start == process.start)
+        {
+            // Whoever has ended meanwhile needs no signal.
+            drop(signal::to_process(process.pid, Some(pidfd.as_fd()), number));
+        }
+    }
+}
+
+/// The same by the process groups they are in: those of one group at once, so that none of them can make another
+/// meanwhile. Whoever shares a group shares a session, and that is the service's own.
+pub(crate) fn signal_groups(processes: &[Process], number: i32) {
+    let groups: BTreeSet<i32> = processes.iter().map(|process| process.group.0).collect();
+    for group in groups.into_iter().filter(|group| *group > 1) {
+        // Nobody left to signal is what we want anyway.
+        drop(signal::to_group(Pid(group), None, number));
+    }
+    signal(processes, number);
+}
+
+/// What `/proc` says of a process.
+fn read(pid: Pid) -> Option<Process> {
+    parse(pid, &fs::read_to_string(format!("/proc/{}/stat", pid.0)).ok()?)
+}
+
+/// The same, from the line. The name in it may hold blanks and brackets; it ends at the last bracket.
+fn parse(pid: Pid, stat: &str) -> Option<Process> {
+    let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+    let number = |place: usize| -> Option<u64> { fields.get(place)?.parse().ok() };
+    let person = |place: usize| -> Option<Pid> { fields.get(place)?.parse().ok().map(Pid) };
+    let ticks = [11, 12, 13, 14].into_iter().filter_map(number).fold(0, u64::saturating_add);
+    Some(Process {
+        pid,
+        start: number(19)?,
+        parent: person(1)?,
+        group: person(2)?,
+        session: person(3)?,
+        ticks,
+        threads: number(17)?,
+        is_dead: matches!(fields.first(), Some(&("Z" | "X"))),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A process of this number, parent, group and session.
+    fn process(pid: i32, parent: i32, group: i32, session: i32) -> Process {
+        let line =
+            format!("{pid} (a) b) S {parent} {group} {session} 0 -1 0 0 0 0 0 1 2 3 4 20 0 5 0 {pid}0 0");
+        parse(Pid(pid), &line).unwrap()
+    }
+
+    #[test]
+    fn who_belongs_to_a_leader_is_found_wherever_it_went() {
+        let all = [
+            process(5, 1, 5, 5),
+            process(6, 5, 6, 6), // a child in a session of its own
+            process(7, 6, 6, 6), // and that one's
+            process(8, 1, 8, 5), // an orphan of its session
+            process(9, 1, 9, 9), // an orphan in a session of its own
+            process(10, 9, 9, 9),
+            process(11, 1, 11, 11), // nobody's
+        ];
+        let found = |seen: &[Seen]| {
+            let mut pids: Vec<i32> = of(Pid(5), seen, &all).iter().map(|process| process.pid.0).collect();
+            pids.sort_unstable();
+            pids
+        };
+        assert_eq!(found(&[]), [5, 6, 7, 8]);
+        assert_eq!(found(&[(Pid(9), 90)]), [5, 6, 7, 8, 9, 10], "one that was seen before it went");
+        assert_eq!(found(&[(Pid(11), 7)]), [5, 6, 7, 8], "another has its number now");
+        assert_eq!((all[0].ticks, all[0].threads, all[0].start), (10, 5, 50));
+    }
+
+    #[test]
+    fn this_process_is_there_and_has_memory() {
+        let own = Pid(i32::try_from(std::process::id()).unwrap());
+        let all = all();
+        let tree = of(own, &[], &all);
+        assert!(tree.iter().any(|process| process.pid == own));
+        assert!(memory(&tree) > 100_000);
+    }
+}

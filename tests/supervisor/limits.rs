@@ -1,0 +1,174 @@
+//! Limits as they are felt: too much memory, too much processor time, too many processes. Here without control
+//! groups, which the machine of a test seldom gives; `tests/vm` does the same with them.
+
+use std::time::{Duration, Instant};
+
+use nix::unistd::geteuid;
+use serde_json::json;
+
+use crate::support::supervisor::{Setup, Supervisor};
+use crate::support::{poll, proc, seconds, skip};
+
+/// A shell that holds so many megabytes in memory, and then sleeps.
+fn hog(megabytes: u32) -> String {
+    format!("x=$(head -c {megabytes}000000 /dev/zero | tr '\\0' x); sleep 1000; : $x")
+}
+
+/// Living processes below a service, itself included, that have `mark` in their command line.
+fn marked(mark: &str) -> usize {
+    proc::marked(mark).len()
+}
+
+/// Processor time of a process and its descendants, in clock ticks.
+fn ticks(pid: i32) -> u64 {
+    let of = |pid: i32| -> u64 {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+        [11, 12].iter().filter_map(|place| fields.get(*place)?.parse::<u64>().ok()).sum()
+    };
+    of(pid) + proc::descendants(pid).iter().map(|process| of(process.pid)).sum::<u64>()
+}
+
+fn enforced(supervisor: &Supervisor, id: &str, limit: &str) -> String {
+    supervisor.service(id)["enforcedBy"][limit].as_str().unwrap_or("nothing").to_owned()
+}
+
+#[test]
+fn whoever_has_more_memory_than_it_may_is_started_again_and_its_neighbours_are_not() {
+    let policy = json!({ "retryDelay": "100ms" });
+    let mut supervisor = Setup::new()
+        .shell("hog", &hog(80), &json!({ "memoryLimit": "40M", "restartPolicy": policy }))
+        .shell("modest", &hog(10), &json!({ "memoryLimit": "40M" }))
+        .shell("free", &hog(80), &json!({}))
+        .start();
+    supervisor.wait_for("modest", "running", seconds(5));
+    let neighbours = (supervisor.pid_of("modest"), supervisor.pid_of("free"));
+    supervisor.wait_until("it was ended twice", seconds(20), |it| {
+        let service = it.service("hog");
+        service["lastEnd"]["reason"] == "memory" && service["restartCount"].as_u64() >= Some(2)
+    });
+    assert_eq!(enforced(&supervisor, "modest", "memory"), "watched");
+    assert_eq!(enforced(&supervisor, "free", "memory"), "nothing");
+    let service = supervisor.service("hog");
+    assert_eq!(service["lastError"], "had more memory than it may: killed", "{service}");
+    assert_eq!((supervisor.pid_of("modest"), supervisor.pid_of("free")), neighbours, "untouched");
+    let ended = supervisor.events_of("hog", "process.stopped");
+    assert!(ended.iter().all(|event| event["reason"] == "memory"), "{ended:?}");
+    supervisor.wait_until("the modest one is measured", seconds(5), |it| {
+        it.service("modest")["memoryUsage"]
+            .as_u64()
+            .is_some_and(|bytes| bytes > 10_000_000 && bytes < 40_000_000)
+    });
+}
+
+#[test]
+fn memory_is_that_of_all_its_processes() {
+    let script =
+        format!("for i in 1 2 3; do setsid sh -c '{}' & done; sleep 1000", hog(20).replace('\'', "'\\''"));
+    let mut supervisor =
+        Setup::new().shell("a", &script, &json!({ "memoryLimit": "45M", "restart": "never" })).start();
+    supervisor.wait_until("it was ended", seconds(20), |it| it.service("a")["lastEnd"]["reason"] == "memory");
+    let below = supervisor.pid();
+    supervisor.wait_until("nobody of it is left, in whatever session", seconds(5), |_| {
+        proc::descendants(below).iter().all(|process| process.name != "sh" && process.name != "sleep")
+    });
+}
+
+#[test]
+fn a_share_of_the_processor_is_all_that_it_gets() {
+    let busy = "while :; do :; done";
+    let mut supervisor = Setup::new()
+        .shell("limited", busy, &json!({ "cpuLimit": 20 }))
+        .shell("two", "while :; do :; done & while :; do :; done", &json!({ "cpuLimit": 30 }))
+        .shell("idle", "exec sleep 1000", &json!({ "cpuLimit": 20 }))
+        .start();
+    let pids = ["limited", "two", "idle"].map(|id| {
+        supervisor.wait_for(id, "running", seconds(5));
+        supervisor.pid_of(id).unwrap()
+    });
+    assert_eq!(enforced(&supervisor, "limited", "cpu"), "watched");
+    let (before, since) = (pids.map(ticks), Instant::now());
+    let enough = |_: &Supervisor| since.elapsed() > Duration::from_millis(2500);
+    supervisor.wait_until("time has passed", seconds(10), enough);
+    let passed = since.elapsed().as_secs_f64() * 100.0;
+    let share = |at: usize| f64::from(u32::try_from(ticks(pids[at]) - before[at]).unwrap()) / passed;
+    let [limited, two, idle] = [0, 1, 2].map(share);
+    assert!(limited < 0.26, "a fifth is all it gets: {limited:.2}");
+    assert!(two < 0.38, "its processes together: {two:.2}");
+    assert!(limited > 0.05 && two > 0.05, "but it gets that: {limited:.2} {two:.2}");
+    assert!(idle < 0.01, "{idle:.2}");
+    // One that is made to pause is as obedient as any other.
+    supervisor.ok(&["stop", "limited"]);
+    assert_eq!(supervisor.service("limited")["lastEnd"]["signal"], "SIGTERM");
+}
+
+/// A program that makes as many processes as it can, for ever; in sessions of their own if it is told to.
+fn bomb(mark: &str, rest: &serde_json::Value) -> serde_json::Value {
+    let script = "import os, sys, time\nwhile True:\n try:\n  if os.fork() == 0 and sys.argv[2] == 'away': os.setsid()\n \
+                  except OSError: time.sleep(0.01)\n";
+    let way = if rest["away"] == true { "away" } else { "here" };
+    let mut config = json!({ "command": ["python3", "-c", script, mark, way] });
+    let keys = rest.as_object().unwrap().iter().filter(|(key, _)| *key != "away");
+    config.as_object_mut().unwrap().extend(keys.map(|(key, value)| (key.clone(), value.clone())));
+    config
+}
+
+/// Should the limits under test not hold, this still does: a user of the supervisor's own, with so many processes.
+fn confined(user: u32) -> Vec<String> {
+    let words = ["setpriv", "--reuid", "", "--regid", "", "--clear-groups", "prlimit", "--nproc=300:300"];
+    words.iter().map(|word| if word.is_empty() { user.to_string() } else { (*word).to_owned() }).collect()
+}
+
+#[test]
+fn a_fork_bomb_that_is_watched_harms_nobody_and_leaves_nothing() {
+    if !geteuid().is_root() {
+        return skip("not root");
+    }
+    for away in [false, true] {
+        let user = 300_000 + std::process::id() % 100_000 * 4 + u32::from(away);
+        let mark = format!("bomb-{user}");
+        let keys = json!({ "pidsLimit": 30, "restartPolicy": { "retryDelay": "1s" }, "away": away });
+        let setup = Setup::new()
+            .shell("neighbour", "exec sleep 1000", &json!({}))
+            .service("bomb", &bomb(&mark, &keys));
+        let words = confined(user);
+        let setup = setup.replaced_by(&words.iter().map(String::as_str).collect::<Vec<_>>());
+        setup.give_to(user);
+        let mut supervisor = setup.start();
+        supervisor.wait_for("neighbour", "running", seconds(5));
+        let neighbour = supervisor.pid_of("neighbour");
+        supervisor.wait_until("it was ended for that", seconds(20), |it| {
+            it.service("bomb")["lastEnd"]["reason"] == "pids"
+        });
+        supervisor.ok(&["stop", "bomb", "--timeout", "20s"]);
+        assert_eq!(marked(&mark), 0, "stopped is stopped");
+        assert_eq!(supervisor.pid_of("neighbour"), neighbour);
+    }
+}
+
+#[test]
+fn a_fork_bomb_of_a_user_that_is_its_own_gets_no_further_than_its_limit() {
+    if !geteuid().is_root() {
+        return skip("not root");
+    }
+    // Numbers that no other test has: the kernel counts the processes of a user on the whole machine.
+    let user = 300_000 + std::process::id() % 100_000 * 4 + 2;
+    for (user, keys, by) in [
+        (user, json!({ "pidsLimit": 25 }), "rlimit"),
+        (user + 1, json!({ "limits": { "rlimits": { "nproc": 25 } } }), "nothing"),
+    ] {
+        let mark = format!("bomb-{user}");
+        let keys = crate::support::supervisor::merged(keys, &json!({ "user": user, "cwd": "/" }));
+        let mut supervisor = Setup::new()
+            .shell("neighbour", "exec sleep 1000", &json!({}))
+            .service("bomb", &bomb(&mark, &keys))
+            .start();
+        supervisor.wait_until("it has grown", seconds(10), |_| marked(&mark) > 20);
+        assert_eq!(enforced(&supervisor, "bomb", "pids"), by);
+        let most = poll(Duration::from_millis(500), || (marked(&mark) > 25).then_some(()));
+        assert_eq!(most, None, "it has more than it may");
+        supervisor.wait_for("neighbour", "running", seconds(5));
+        supervisor.ok(&["stop", "bomb", "--timeout", "20s"]);
+        assert_eq!(marked(&mark), 0, "stopped is stopped");
+    }
+}

@@ -1,0 +1,132 @@
+"""Limits held by control groups, on a machine whose first process is ours: memory, processor time, processes,
+the kernel's own killings, and the same for a supervisor that is not root but was given a group.
+
+One boot does it all: a script in the machine tries, and says what it finds; what it says is asserted here.
+"""
+
+import json
+
+import pytest
+
+from machine import Machine
+
+# Prints `RESULT name value` lines on the console, and ends the machine.
+SCRIPT = r"""#!/bin/sh
+exec >/dev/console 2>&1
+say() { echo "RESULT $*"; }
+status() { mcp-init -c "$conf" status "$1" --json | sed 's/^[[:space:]]*//' | tr -d '\n'; }
+field() { status "$1" | sed -n "s/.*\"$2\":\"\{0,1\}\([^\",}]*\).*/\1/p"; }
+wait_for() { n=0; until eval "$1" || [ $n -ge 300 ]; do sleep 0.1; n=$((n+1)); done; }
+usage() { awk '$1 == "usage_usec" { print $2 }' "$groups/busy/cpu.stat"; }
+checks() {
+    name=$1
+    wait_for '[ "$(field modest status)" = running ] && [ "$(field busy status)" = running ]'
+    before=$(field modest pid)
+    wait_for 'status hog | grep -q "\"reason\":\"memory\""'
+    say $name.hog "$(status hog)"
+    say $name.modest "$(status modest)"
+    say $name.untouched "$([ "$before" = "$(field modest pid)" ] && echo yes)"
+    a=$(usage); t=$(cut -d' ' -f1 /proc/uptime); sleep 3; b=$(usage); u=$(cut -d' ' -f1 /proc/uptime)
+    say $name.share $(echo "$a $b $t $u" | awk '{ print ($2 - $1) / 1000000 / ($4 - $3) }')
+    say $name.throttled $(awk '$1 == "nr_throttled" { print $2 }' "$groups/busy/cpu.stat")
+    wait_for '[ "$(cat $groups/bomb/pids.current)" -ge 30 ]'
+    say $name.bomb $(cat "$groups/bomb/pids.current")
+    say $name.pressure $(mcp-init -c "$conf" metrics | grep -c '^mcp_init_service_memory_pressure_ratio{')
+    mcp-init -c "$conf" stop bomb --timeout 20s
+    say $name.stopped "$? $(pgrep -f BOMB | wc -l) $([ -e "$groups/bomb" ] && echo left)"
+    mcp-init -c "$conf" restart modest
+    say $name.restarted "$(status modest)"
+    say $name.groups "$(ls -d $groups/*/ | wc -l)"
+    say $name.own "$(ls $groups/modest/ | grep -c memory.max)"
+}
+conf=/etc/mcp-init groups=/sys/fs/cgroup/services
+checks root
+
+# The same by somebody who is not root, in a group of their own.
+mkdir /sys/fs/cgroup/given
+for file in . cgroup.procs cgroup.subtree_control cgroup.threads; do chown 1000:1000 /sys/fs/cgroup/given/$file; done
+mkdir /tmp/user; cp -r /etc/user/* /tmp/user; chown -R 1000:1000 /tmp/user
+sh -c 'echo $$ >/sys/fs/cgroup/given/cgroup.procs; exec su user -s /bin/sh -c "exec mcp-init -c /tmp/user run"' &
+conf=/tmp/user groups=/sys/fs/cgroup/given/services
+wait_for 'mcp-init -c "$conf" status >/dev/null 2>&1'
+checks user
+mcp-init -c "$conf" shutdown
+say user.left "$(ls -d $groups/*/ 2>/dev/null | wc -l)"
+say end
+poweroff -f
+"""
+
+# A shell that holds so many megabytes, and sleeps.
+HOG = "x=$(head -c %d000000 /dev/zero | tr '\\0' x); while :; do sleep 1000; done; : $x"
+BOMB = ": BOMB; b() { b & b & wait; }; trap '' TERM; while :; do setsid sh -c ': BOMB; while :; do sleep 1 & sleep 1; done' & b; sleep 0.05; done"
+
+
+def services():
+    """Each as its file says it."""
+    def shell(script, **keys):
+        return {"command": ["/bin/sh", "-c", script], "stop": {"timeout": "2s"}, **keys}
+
+    return {
+        "hog": shell(HOG % 80, memoryLimit="40M", restartPolicy={"retryDelay": "500ms", "maxRetries": "unlimited"}),
+        "modest": shell(HOG % 10, memoryLimit="60M", pidsLimit=20),
+        "busy": shell("while :; do :; done", cpuLimit=20),
+        "bomb": shell(BOMB, pidsLimit=30),
+    }
+
+
+def files():
+    """What the machine finds."""
+    found = {
+        "etc/passwd": "root:x:0:0::/:/bin/sh\nuser:x:1000:1000::/tmp:/bin/sh\n",
+        "etc/group": "root:x:0:\nuser:x:1000:\n",
+        "etc/mcp-init/mcp-init.json": json.dumps({"runtimeDir": "/run/a", "stateDir": "/run/b", "logDir": "/run/c"}),
+        "etc/mcp-init/services.d/test.json": json.dumps({"command": ["/bin/checks"], "restart": "never", "log": {"mode": "null"}}),
+        "etc/user/mcp-init.json": json.dumps({"runtimeDir": "a", "stateDir": "b", "logDir": "c"}),
+        "bin/checks": SCRIPT,
+    }
+    for name, service in services().items():
+        for folder in ("etc/mcp-init", "etc/user"):
+            found[f"{folder}/services.d/{name}.json"] = json.dumps(service)
+    return found
+
+
+@pytest.fixture(scope="module")
+def said():
+    with Machine(files()) as machine:
+        results = machine.results(120)
+        print(machine.said)
+        yield results
+
+
+def service(said, name):
+    return json.loads(said[name])["services"][0]
+
+
+@pytest.mark.parametrize("who", ["root", "user"])
+class TestLimits:
+    def test_memory_over_the_limit_ends_the_service_and_nobody_else(self, said, who):
+        hog, modest = service(said, f"{who}.hog"), service(said, f"{who}.modest")
+        assert hog["lastEnd"]["reason"] == "memory" and hog["lastEnd"]["signal"] == "SIGKILL", hog
+        assert hog["restartCount"] >= 1
+        assert modest["enforcedBy"] == {"memory": "cgroup", "pids": "cgroup"}
+        assert said[f"{who}.untouched"] == "yes" and modest["restartCount"] == 0
+        assert 10_000_000 < modest["memoryUsage"] < 60_000_000
+
+    def test_a_fifth_of_a_processor_is_all_it_gets(self, said, who):
+        assert 0.1 < float(said[f"{who}.share"]) < 0.25
+        assert int(said[f"{who}.throttled"]) > 0
+
+    def test_a_fork_bomb_stays_within_its_limit_and_stop_leaves_nothing(self, said, who):
+        assert int(said[f"{who}.bomb"]) <= 30
+        assert said[f"{who}.stopped"].strip() == "0 0"
+
+    def test_a_group_is_made_anew_and_holds_again(self, said, who):
+        assert service(said, f"{who}.restarted")["enforcedBy"]["memory"] == "cgroup"
+        assert said[f"{who}.own"] == "1"
+
+    def test_pressure_is_a_metric(self, said, who):
+        assert int(said[f"{who}.pressure"]) >= 1
+
+
+def test_nothing_of_the_groups_is_left_at_the_end(said):
+    assert said["user.left"] == "0"
