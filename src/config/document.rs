@@ -39,7 +39,17 @@ pub(super) struct Page {
 impl Document {
     /// Reads a file; `None` when it is not JSON or cannot be read, which is told to `problems`.
     pub(super) fn read(path: &Path, problems: &mut Problems) -> Option<Self> {
-        match read_regular(path, FILE_BYTES_MAX) {
+        Self::of(path, read_regular(path, FILE_BYTES_MAX), problems)
+    }
+
+    /// The same for one who only looks: root may look at the configuration of others, without obeying it.
+    pub(super) fn look(path: &Path, problems: &mut Problems) -> Option<Self> {
+        Self::of(path, open_regular(path).and_then(|file| read_at_most(file, FILE_BYTES_MAX)), problems)
+    }
+
+    /// The file of these bytes, if there are any.
+    fn of(path: &Path, bytes: io::Result<Vec<u8>>, problems: &mut Problems) -> Option<Self> {
+        match bytes {
             Ok(bytes) => Self::parse(path, bytes, problems),
             Err(error) => {
                 problems.push(ConfigError::whole(path, &format!("cannot read it: {}", reason(&error))));
@@ -167,9 +177,7 @@ fn open_regular(path: &Path) -> io::Result<File> {
     if !fs::metadata(path)?.is_file() {
         return Err(io::Error::other("it is not a regular file"));
     }
-    let file = File::open(path)?;
-    trust::check(path, &file.metadata()?)?;
-    Ok(file)
+    File::open(path)
 }
 
 /// Whether a file can be read.
@@ -177,10 +185,17 @@ pub(super) fn can_read(path: &Path) -> io::Result<()> {
     open_regular(path).map(drop)
 }
 
-/// Reads a regular file of at most `bytes_max`.
+/// Reads a regular file of at most `bytes_max`, which root does not if others can change it.
 pub(super) fn read_regular(path: &Path, bytes_max: u64) -> io::Result<Vec<u8>> {
+    let file = open_regular(path)?;
+    trust::check(path, &file.metadata()?)?;
+    read_at_most(file, bytes_max)
+}
+
+/// Reads at most `bytes_max`, or fails.
+fn read_at_most(file: File, bytes_max: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    open_regular(path)?.take(bytes_max.saturating_add(1)).read_to_end(&mut bytes)?;
+    file.take(bytes_max.saturating_add(1)).read_to_end(&mut bytes)?;
     if u64::try_from(bytes.len()).is_ok_and(|length| length <= bytes_max) {
         return Ok(bytes);
     }

@@ -46,7 +46,7 @@ pub(crate) fn load_edited(
     let mut problems = Problems::default();
     let mut said = Said::default();
     let dir = environment.current_dir.join(dir);
-    let settings = read_settings(&dir, &mut said, environment, &mut problems);
+    let settings = read_settings(&dir, Document::read, &mut said, environment, &mut problems);
     for folder in [dir.clone(), dir.join(SERVICES)] {
         distrust(&folder, environment, &mut problems);
     }
@@ -102,7 +102,7 @@ pub(crate) fn read_service(
 ) -> Result<Service, Vec<ConfigError>> {
     let mut problems = Problems::default();
     let mut said = Said::default();
-    read_settings(&environment.current_dir.join(dir), &mut said, environment, &mut problems);
+    read_settings(&environment.current_dir.join(dir), Document::read, &mut said, environment, &mut problems);
     let document = Document::parse(path, text.into(), &mut problems);
     let read = |document| service::read_document(document, &said, environment, &mut problems);
     let written = document.and_then(read);
@@ -138,13 +138,14 @@ pub(crate) fn files_of(dir: &Path, environment: &Environment) -> Vec<(Box<str>, 
 pub(crate) fn settings(dir: &Path, environment: &Environment) -> Result<Settings, Vec<ConfigError>> {
     let mut problems = Problems::default();
     let dir = environment.current_dir.join(dir);
-    let settings = read_settings(&dir, &mut Said::default(), environment, &mut problems);
+    let settings = read_settings(&dir, Document::look, &mut Said::default(), environment, &mut problems);
     problems.or(settings.complete(environment))
 }
 
 /// What the environment and `mcp-init.json`, if there is one, say of the settings and of all services.
 fn read_settings(
     dir: &Path,
+    read: fn(&Path, &mut Problems) -> Option<Document>,
     said: &mut Said,
     environment: &Environment,
     problems: &mut Problems,
@@ -153,7 +154,7 @@ fn read_settings(
     settings::read_environment(&mut settings, said, environment, problems);
     let file = dir.join(settings::FILE);
     let missing = fs::symlink_metadata(&file).is_err_and(|error| error.kind() == ErrorKind::NotFound);
-    if !missing && let Some(document) = Document::read(&file, problems) {
+    if !missing && let Some(document) = read(&file, problems) {
         settings::read_document(&mut settings, said, document, environment, problems);
     }
     settings

@@ -9,7 +9,8 @@ missing=()
 need() { command -v "$1" >/dev/null || missing+=("$2"); }
 need qemu-system-x86_64 qemu-system-x86
 need cpio cpio
-[ -x /bin/busybox ] && ! ldd /bin/busybox >/dev/null 2>&1 || missing+=(busybox-static)
+# A dynamic one would find no library in there.
+if [ ! -x /bin/busybox ] || ldd /bin/busybox >/dev/null 2>&1; then missing+=(busybox-static); fi
 if [ ${#missing[@]} -gt 0 ]; then
     if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
         echo "tests/vm/install.sh: cannot run the tests: install ${missing[*]}" >&2
