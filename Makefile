@@ -70,6 +70,13 @@ test: build ## Install what the tests need, and run them
 test-all: test ## And those that take minutes: 100,000 restarts, 1,000 services, how fast output is written
 	$(TESTED) $(CARGO) test --locked --workspace -- --ignored
 	$(MAKE) test-containers
+	$(MAKE) test-vm
+
+.PHONY: test-vm
+test-vm: static ## Boot the static program as the first process of a virtual machine (installs qemu: root)
+	@tests/install.sh
+	@tests/vm/install.sh
+	MCP_INIT_STATIC='$(abspath $(STATIC)/mcp-init)' $(VENV)/bin/python -m pytest -q -p no:cacheprovider tests/vm
 
 .PHONY: test-containers
 test-containers: static ## Try the image of etc/container under podman and a Docker daemon (installs them: root)
