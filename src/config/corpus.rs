@@ -10,7 +10,9 @@ use super::document::Document;
 use super::error::Problems;
 use super::said::Said;
 use super::settings::{self, SettingsSaid};
-use super::{Environment, check_file, control, health, keys, limits, listen, sandbox, server, service};
+use super::{
+    Environment, check_file, control, health, keys, limits, listen, sandbox, server, service, tools,
+};
 
 /// The files of one folder of `tests/schema`.
 fn corpus(folder: &str) -> Vec<PathBuf> {
@@ -49,6 +51,8 @@ fn the_schema_knows_the_keys_that_the_program_knows() {
         (&settings, &settings::KEYS),
         (common, &keys::KEYS),
         (&service["$defs"]["mcpConfig"], &server::KEYS),
+        (&service["$defs"]["mcpConfig"]["properties"]["tools"], &tools::TOOLS),
+        (&service["$defs"]["toolRule"], &tools::RULE),
         (&common["properties"]["restartPolicy"], &keys::RESTART_POLICY),
         (&common["properties"]["stop"], &keys::STOP),
         (&common["properties"]["healthCheck"], &health::HEALTH_CHECK),

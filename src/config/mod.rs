@@ -33,6 +33,7 @@ mod shown;
 mod substitute;
 #[cfg(test)]
 mod tests;
+mod tools;
 mod trust;
 mod units;
 

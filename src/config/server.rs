@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 use serde_json::Value;
@@ -15,6 +16,7 @@ use super::json::Kind;
 use super::plan::{Listen, Server};
 use super::reach;
 use super::said::set;
+use super::tools::{self, Tools};
 
 /// Keys of `mcpConfig`.
 pub(super) const KEYS: [&str; 13] = [
@@ -23,6 +25,10 @@ pub(super) const KEYS: [&str; 13] = [
     "host",
     "endpoint",
     "openApiData",
+    "overlay",
+    "tools",
+    "reloadInterval",
+    "cacheDir",
     "baseUrl",
     "authConfig",
     "customHeaders",
@@ -34,7 +40,7 @@ pub(super) const KEYS: [&str; 13] = [
 ];
 
 /// Keys of `mcpConfig` that a later version brings.
-const LATER: [&str; 3] = ["command", "args", "tools"];
+const LATER: [&str; 2] = ["command", "args"];
 
 /// The value of `transport`.
 const STREAMABLE: &str = "streamable";
@@ -71,7 +77,7 @@ struct RunnerFile<'a> {
 
 /// A string without references: what looks like one in it stands for itself.
 #[derive(Debug, Clone, Copy)]
-struct Plain<'a>(&'a str);
+pub(super) struct Plain<'a>(pub(super) &'a str);
 
 impl Serialize for Plain<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -102,6 +108,18 @@ pub(super) struct McpConfig<'a> {
     endpoint: Option<&'a str>,
     /// The document itself, or a string: an absolute path or a URL.
     open_api_data: Option<Box<RawValue>>,
+    /// Changes to the document: absolute paths and URLs.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    overlay: Vec<String>,
+    /// Which operations become tools, and how they are listed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tools: Option<Tools<'a>>,
+    /// How often the document is looked at for changes, in milliseconds; 0 is never.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reload_interval: Option<u64>,
+    /// Where copies of the document are kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cache_dir: Option<String>,
     /// Where calls go.
     #[serde(skip_serializing_if = "Option::is_none")]
     base_url: Option<Plain<'a>>,
@@ -170,6 +188,16 @@ impl<'a> McpConfig<'a> {
                 set(&mut self.endpoint, item.matching(problems, wanted, is_endpoint));
             }
             "openApiData" => set(&mut self.open_api_data, document(item, problems)),
+            "overlay" => self.overlay = tools::overlays(item, problems),
+            "tools" => self.tools = Some(tools::tools(item, problems)),
+            "reloadInterval" => {
+                let interval = item.duration(problems, Duration::ZERO);
+                self.reload_interval = interval.and_then(|interval| interval.as_millis().try_into().ok());
+            }
+            "cacheDir" => {
+                let path = item.path(problems);
+                self.cache_dir = path.and_then(|path| Some(path.to_str()?.replace("${", "$${")));
+            }
             "baseUrl" => {
                 let wanted = "\"mock\" or an http or https URL";
                 let good = |text: &str| text == "mock" || is_url(text);

@@ -79,7 +79,7 @@ def answer(port, begun):
 def one_life(program, base, sheet, weigh):
     """Starts it once; weighs it, after it has served a client and rested, if asked to."""
     port = free_port()
-    mcp = {"transport": "streamable", "port": port, "openApiData": DOCUMENT, "baseUrl": "mock"}
+    mcp = {"transport": "streamable", "port": port, "openApiData": DOCUMENT, "baseUrl": "mock", "tools": {"mode": "all"}}
     file = base / "runner.json"
     file.write_text(json.dumps({"serverId": "bench", "mcpConfig": mcp}), encoding="utf-8")
     ours, theirs = socket.socketpair()

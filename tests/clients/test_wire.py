@@ -52,7 +52,7 @@ def named(tools, operation_id):
 @pytest.fixture(scope="module")
 def github(tmp_path_factory, recorder):
     config = {
-        "openApiData": str(GITHUB), "baseUrl": f"{recorder.url}/base",
+        "openApiData": str(GITHUB), "baseUrl": f"{recorder.url}/base", "tools": {"mode": "all"},
         "authConfig": {"type": "bearer", "token": "t0ken"},
         "customHeaders": {"X-GitHub-Api-Version": "2022-11-28", "User-Agent": "mcp-init-test"},
     }
