@@ -8,6 +8,7 @@ use serde_json::Value;
 use serde_json::value::{RawValue, to_raw_value};
 
 use super::auth;
+use super::bridge;
 use super::document::{can_read, reason};
 use super::error::Problems;
 use super::item::{Choice, Item};
@@ -17,7 +18,7 @@ use super::reach;
 use super::said::set;
 
 /// Keys of `mcpConfig`.
-pub(super) const KEYS: [&str; 13] = [
+pub(super) const KEYS: [&str; 19] = [
     "transport",
     "port",
     "host",
@@ -31,10 +32,16 @@ pub(super) const KEYS: [&str; 13] = [
     "clients",
     "forwardHeaders",
     "upstream",
+    "command",
+    "env",
+    "cwd",
+    "mode",
+    "maxSessions",
+    "idleTimeout",
 ];
 
 /// Keys of `mcpConfig` that a later version brings.
-const LATER: [&str; 3] = ["command", "args", "tools"];
+const LATER: [&str; 1] = ["tools"];
 
 /// The value of `transport`.
 const STREAMABLE: &str = "streamable";
@@ -101,6 +108,7 @@ pub(super) struct McpConfig<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     endpoint: Option<&'a str>,
     /// The document itself, or a string: an absolute path or a URL.
+    #[serde(skip_serializing_if = "Option::is_none")]
     open_api_data: Option<Box<RawValue>>,
     /// Where calls go.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -112,8 +120,9 @@ pub(super) struct McpConfig<'a> {
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     custom_headers: BTreeMap<&'a str, Plain<'a>>,
     /// See the runner.
+    #[serde(skip_serializing_if = "Option::is_none")]
     debug_headers: Option<bool>,
-    /// Who reaches it, and how it reaches its upstream.
+    /// Who reaches it, and how it reaches its upstream; or the command behind it.
     #[serde(flatten)]
     reach: BTreeMap<&'a str, Value>,
 }
@@ -135,15 +144,14 @@ impl<'a> McpConfig<'a> {
         for item in item.members(problems) {
             config.read_key(&item, problems);
         }
-        config.debug_headers.get_or_insert(false);
         config.read_together(item, problems);
         config.endpoint.get_or_insert("/mcp");
         // Another transport may have no need of a port: one problem is enough then.
         let needs_port = config.transport.is_some() || item.get("transport").is_none();
         config.transport.get_or_insert(STREAMABLE);
         if matches!(item.node.kind, Kind::Object(_)) {
-            if item.get("openApiData").is_none() {
-                item.wrong(problems, "has no openApiData: the document to serve");
+            if !bridge::read_together(item, problems) {
+                config.debug_headers.get_or_insert(false);
             }
             if needs_port && item.get("port").is_none() && item.get("socket").is_none() {
                 item.wrong(problems, "has no port: clients connect to one");
@@ -181,6 +189,10 @@ impl<'a> McpConfig<'a> {
             key if reach::KEYS.contains(&key) => {
                 self.reach.extend(reach::read(item, problems).map(|value| (key, value)));
             }
+            key if bridge::KEYS.contains(&key) => {
+                self.reach.extend(bridge::read(item, problems).map(|value| (key, value)));
+            }
+            "args" => bridge::no_args(item, problems),
             _ => item.unknown(problems, &KEYS, &LATER),
         }
     }
