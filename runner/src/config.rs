@@ -153,8 +153,6 @@ fn resolve(top: Map<String, Value>, flags: Flags) -> Result<RunnerConfig, Failur
     config.check_together(&mcp)?;
     if config.bridge.is_none() {
         config.document.check(&mcp, config.transport == Transport::Stdio)?;
-    } else if !config.document.source.is_null() {
-        return Err(mcp.wrong("command", "contradicts openApiData: a server is made from one of them"));
     }
     Ok(config)
 }

@@ -180,7 +180,7 @@ fn umask(item: &Item<'_>, problems: &mut Problems) -> Option<u32> {
 }
 
 /// Whether a name is one of an environment variable.
-fn is_variable(name: &str) -> bool {
+pub(super) fn is_variable(name: &str) -> bool {
     let mut letters = name.bytes();
     letters.next().is_some_and(|byte| byte.is_ascii_alphabetic() || byte == b'_')
         && letters.all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-'))

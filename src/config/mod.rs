@@ -3,6 +3,7 @@
 
 mod accounts;
 mod auth;
+mod bridge;
 pub(crate) mod control;
 #[cfg(test)]
 mod corpus;

@@ -9,6 +9,7 @@ use serde_json::Value;
 use serde_json::value::{RawValue, to_raw_value};
 
 use super::auth;
+use super::bridge;
 use super::document::{can_read, reason};
 use super::error::Problems;
 use super::item::{Choice, Item};
@@ -19,7 +20,7 @@ use super::said::set;
 use super::tools::{self, Tools};
 
 /// Keys of `mcpConfig`.
-pub(super) const KEYS: [&str; 13] = [
+pub(super) const KEYS: [&str; 23] = [
     "transport",
     "port",
     "host",
@@ -37,10 +38,13 @@ pub(super) const KEYS: [&str; 13] = [
     "clients",
     "forwardHeaders",
     "upstream",
+    "command",
+    "env",
+    "cwd",
+    "mode",
+    "maxSessions",
+    "idleTimeout",
 ];
-
-/// Keys of `mcpConfig` that a later version brings.
-const LATER: [&str; 2] = ["command", "args"];
 
 /// The value of `transport`.
 const STREAMABLE: &str = "streamable";
@@ -107,6 +111,7 @@ pub(super) struct McpConfig<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     endpoint: Option<&'a str>,
     /// The document itself, or a string: an absolute path or a URL.
+    #[serde(skip_serializing_if = "Option::is_none")]
     open_api_data: Option<Box<RawValue>>,
     /// Changes to the document: absolute paths and URLs.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -130,8 +135,9 @@ pub(super) struct McpConfig<'a> {
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     custom_headers: BTreeMap<&'a str, Plain<'a>>,
     /// See the runner.
+    #[serde(skip_serializing_if = "Option::is_none")]
     debug_headers: Option<bool>,
-    /// Who reaches it, and how it reaches its upstream.
+    /// Who reaches it, and how it reaches its upstream; or the command behind it.
     #[serde(flatten)]
     reach: BTreeMap<&'a str, Value>,
 }
@@ -153,15 +159,14 @@ impl<'a> McpConfig<'a> {
         for item in item.members(problems) {
             config.read_key(&item, problems);
         }
-        config.debug_headers.get_or_insert(false);
         config.read_together(item, problems);
         config.endpoint.get_or_insert("/mcp");
         // Another transport may have no need of a port: one problem is enough then.
         let needs_port = config.transport.is_some() || item.get("transport").is_none();
         config.transport.get_or_insert(STREAMABLE);
         if matches!(item.node.kind, Kind::Object(_)) {
-            if item.get("openApiData").is_none() {
-                item.wrong(problems, "has no openApiData: the document to serve");
+            if !bridge::read_together(item, problems) {
+                config.debug_headers.get_or_insert(false);
             }
             if needs_port && item.get("port").is_none() && item.get("socket").is_none() {
                 item.wrong(problems, "has no port: clients connect to one");
@@ -209,7 +214,11 @@ impl<'a> McpConfig<'a> {
             key if reach::KEYS.contains(&key) => {
                 self.reach.extend(reach::read(item, problems).map(|value| (key, value)));
             }
-            _ => item.unknown(problems, &KEYS, &LATER),
+            key if bridge::KEYS.contains(&key) => {
+                self.reach.extend(bridge::read(item, problems).map(|value| (key, value)));
+            }
+            "args" => bridge::no_args(item, problems),
+            _ => item.unknown(problems, &KEYS, &[]),
         }
     }
 

@@ -21,6 +21,21 @@ const SESSIONS_MAX: u64 = 65_536;
 /// How long a session may be unused, unless said. Shorter, and people who think take it for a crash.
 const IDLE_TIMEOUT: Duration = Duration::from_mins(30);
 
+/// Keys that are about a document and its API, and so say nothing about a command.
+const DOCUMENT_KEYS: [&str; 11] = [
+    "openApiData",
+    "overlay",
+    "tools",
+    "reloadInterval",
+    "cacheDir",
+    "baseUrl",
+    "authConfig",
+    "customHeaders",
+    "debugHeaders",
+    "forwardHeaders",
+    "upstream",
+];
+
 /// `command` and what belongs to it; nothing if it is not there.
 pub(super) fn read(mcp: &mut Keys<'_>) -> Result<Option<BridgeConfig>, Failure> {
     let words = match mcp.take("command") {
@@ -53,6 +68,9 @@ pub(super) fn read(mcp: &mut Keys<'_>) -> Result<Option<BridgeConfig>, Failure> 
             None => Ok(None),
         };
     };
+    if let Some(key) = DOCUMENT_KEYS.into_iter().find(|key| mcp.says(key)) {
+        return Err(mcp.wrong(key, "goes with a document, and this server is made from a command"));
+    }
     let mode = mode.unwrap_or(Mode::Shared);
     let sessions = if mode == Mode::Shared { SHARED_SESSIONS } else { OWN_SESSIONS };
     Ok(Some(BridgeConfig {

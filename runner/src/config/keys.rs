@@ -57,6 +57,11 @@ impl<'a> Keys<'a> {
         self.left.get(key) == Some(value)
     }
 
+    /// Whether the key says anything; it is not taken.
+    pub(super) fn says(&self, key: &str) -> bool {
+        self.left.get(key).is_some_and(|value| !value.is_null())
+    }
+
     /// The key's value, which must be a string.
     pub(super) fn text(&mut self, key: &'static str) -> Result<Option<String>, Failure> {
         match self.take(key) {
