@@ -18,6 +18,8 @@ const CONNECTIONS_MAX: u32 = 512;
 pub(super) struct Crowd {
     /// The free places.
     places: Arc<Semaphore>,
+    /// The taken ones; one more is kept for whoever comes next.
+    taken: Arc<AtomicUsize>,
     /// Connections that wait for a request.
     idle: Arc<AtomicUsize>,
     /// Woken one by one, the longest idle first, when a place is wanted.
@@ -25,26 +27,52 @@ pub(super) struct Crowd {
 }
 
 /// A connection's place, free again when all that hold it are gone.
-pub(super) type Place = Arc<OwnedSemaphorePermit>;
+pub(super) type Place = Arc<Taken>;
+
+/// A place that is taken.
+#[derive(Debug)]
+pub(super) struct Taken {
+    /// The place.
+    _place: OwnedSemaphorePermit,
+    /// How many are.
+    all: Arc<AtomicUsize>,
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        self.all.fetch_sub(1, Ordering::Relaxed);
+    }
+}
 
 impl Crowd {
     /// All places free.
     pub(super) fn new() -> Self {
         let places = usize::try_from(CONNECTIONS_MAX).unwrap_or(Semaphore::MAX_PERMITS);
-        Self { places: Arc::new(Semaphore::new(places)), idle: Arc::default(), wanted: Arc::default() }
+        Self {
+            places: Arc::new(Semaphore::new(places)),
+            taken: Arc::default(),
+            idle: Arc::default(),
+            wanted: Arc::default(),
+        }
     }
 
-    /// A place, as soon as there is one.
-    pub(super) async fn place(&self) -> Option<Place> {
+    /// A place for whoever comes next, as soon as there is one.
+    pub(super) async fn place(&self) -> Option<OwnedSemaphorePermit> {
         if self.places.available_permits() == 0 && self.idle.load(Ordering::Relaxed) > 0 {
             self.wanted.notify_one();
         }
-        Arc::clone(&self.places).acquire_owned().await.ok().map(Arc::new)
+        Arc::clone(&self.places).acquire_owned().await.ok()
+    }
+
+    /// Gives the place to who came.
+    pub(super) fn take(&self, place: OwnedSemaphorePermit) -> Place {
+        self.taken.fetch_add(1, Ordering::Relaxed);
+        Arc::new(Taken { _place: place, all: Arc::clone(&self.taken) })
     }
 
     /// How many connections there are.
     pub(super) fn size(&self) -> usize {
-        usize::try_from(CONNECTIONS_MAX).unwrap_or_default().saturating_sub(self.places.available_permits())
+        self.taken.load(Ordering::Relaxed)
     }
 
     /// Waits until nobody is here, for so long.

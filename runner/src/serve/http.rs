@@ -123,7 +123,7 @@ impl Door {
 async fn accept(listener: &Listener, crowd: &Crowd) -> Option<(Box<dyn Stream>, Place)> {
     let place = crowd.place().await?;
     if let Ok(stream) = listener.accept().await {
-        return Some((stream, place));
+        return Some((stream, crowd.take(place)));
     }
     tokio::time::sleep(ACCEPT_PAUSE).await;
     None

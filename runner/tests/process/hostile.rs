@@ -10,14 +10,14 @@ use crate::support::{Client, LONG, Runner, until};
 use crate::talk::metric;
 
 /// A figure of `/proc/PID/status`, in KiB.
-fn status(runner: &Runner, name: &str) -> u64 {
+pub(crate) fn status(runner: &Runner, name: &str) -> u64 {
     let text = std::fs::read_to_string(format!("/proc/{}/status", runner.child.id())).unwrap();
     let line = text.lines().find_map(|line| line.strip_prefix(name)).unwrap();
     line.trim_matches([':', ' ', '\t']).split(' ').next().unwrap().parse().unwrap()
 }
 
 /// Open descriptors.
-fn descriptors(runner: &Runner) -> usize {
+pub(crate) fn descriptors(runner: &Runner) -> usize {
     std::fs::read_dir(format!("/proc/{}/fd", runner.child.id())).unwrap().count()
 }
 

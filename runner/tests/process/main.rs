@@ -16,6 +16,7 @@ mod doors;
 mod hostile;
 mod http;
 mod reach;
+mod session;
 mod start;
 mod stdio;
 mod stub;

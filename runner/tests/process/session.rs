@@ -1,0 +1,166 @@
+//! A long day of clients: they call, cancel, drop off and come again while the document changes under them.
+//! Nothing is left of it: no memory, no descriptor, no conversation.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{TcpListener, TcpStream};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal;
+use serde_json::json;
+
+use crate::hostile::{descriptors, status};
+use crate::support::{Client, Runner, pets, program, until, with_meta};
+use crate::talk::{Sse, Talk, Ws, metric};
+
+/// Memory that may come and go, in KiB: what an allocator keeps for later.
+const SLACK: u64 = 3 << 10;
+
+/// An API that answers at once, but for one pet that it never gives out.
+fn upstream() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let serve = |stream: TcpStream| -> std::io::Result<()> {
+        let mut reader = BufReader::new(stream);
+        let mut line = String::new();
+        reader.read_line(&mut line)?;
+        let is_slow = line.contains("/pets/slow");
+        while line != "\r\n" {
+            line.clear();
+            if reader.read_line(&mut line)? == 0 {
+                return Ok(());
+            }
+        }
+        if is_slow {
+            // Until the caller gives up.
+            return reader.read_line(&mut line).map(drop);
+        }
+        let mut stream = reader.into_inner();
+        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: 10\r\n\r\n{\"pet\": 1}")
+    };
+    thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            thread::spawn(move || serve(stream));
+        }
+    });
+    format!("--base-url=http://{address}")
+}
+
+/// One client's visit; `odd` visits end in the middle of a call.
+fn visit(mut talk: Box<dyn Talk>, odd: bool) {
+    talk.shake();
+    let mut listed = false;
+    talk.say(&json!({"jsonrpc": "2.0", "id": 1, "method": "tools/list"}));
+    talk.say(&json!({"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": {"name": "listPets"}}));
+    let slow = json!({"name": "getPet", "arguments": {"petId": "slow"}});
+    talk.say(&json!({"jsonrpc": "2.0", "id": 3, "method": "tools/call", "params": slow}));
+    // News of a changed document may come between.
+    let mut called = false;
+    while !(listed && called) {
+        let heard = talk.hear().expect("an answer");
+        listed |= heard["id"] == 1 && heard["result"]["tools"].as_array().unwrap().len() >= 3;
+        called |= heard["id"] == 2 && heard["result"]["structuredContent"] == json!({"pet": 1});
+    }
+    if odd {
+        return;
+    }
+    talk.say(&json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 3}}));
+    talk.say(&json!({"jsonrpc": "2.0", "id": 4, "method": "ping"}));
+    while talk.hear().expect("an answer")["id"] != 4 {}
+}
+
+/// The same over streamable HTTP, where every request stands for itself.
+fn visit_streamable(client: &Client, odd: bool) {
+    let slow = json!({"name": "getPet", "arguments": {"petId": "slow"}});
+    // Dropped before its answer: cancelled.
+    drop(if odd { client.legacy("tools/call", &slow) } else { client.modern("tools/call", &slow) });
+    let result = client.legacy("tools/call", &json!({"name": "listPets"})).result();
+    assert_eq!(result["structuredContent"], json!({"pet": 1}));
+    assert!(client.modern("tools/list", &json!({})).result()["tools"].as_array().unwrap().len() >= 3);
+    // A subscription that nobody ends but its client.
+    let params = with_meta(&json!({"notifications": {"toolsListChanged": true}}));
+    let message = json!({"jsonrpc": "2.0", "id": 9, "method": "subscriptions/listen", "params": params});
+    drop(
+        client.post(
+            &[("mcp-protocol-version", "2026-07-28"), ("mcp-method", "subscriptions/listen")],
+            &message,
+        ),
+    );
+}
+
+/// Clients of a transport for so long, in a document that changes every other moment.
+fn day(transport: &'static str, length: Duration) {
+    let folder = std::env::temp_dir().join(format!("mcp-runner-day-{}-{transport}", std::process::id()));
+    fs::create_dir_all(&folder).unwrap();
+    let document = folder.join("pets.json");
+    let write = |tools: u64| {
+        let mut changed = pets();
+        for at in 0..tools {
+            changed["paths"][format!("/more/{at}")] = json!({"get": {"operationId": format!("more{at}")}});
+        }
+        let fresh = folder.join("fresh");
+        fs::write(&fresh, changed.to_string()).unwrap();
+        fs::rename(fresh, &document).unwrap();
+    };
+    write(0);
+    let runner = Runner::spawn(program().arg(format!("--openapi-data={}", document.display())).args([
+        &upstream(),
+        &format!("--transport={transport}"),
+        "--reload-interval=1",
+    ]));
+    let client = runner.client();
+    let turn = |round: u64| match transport {
+        "sse" => visit(Box::new(Sse::open(&client)), round % 2 == 1),
+        "websocket" => visit(Box::new(Ws::open(&client)), round % 2 == 1),
+        _ => visit_streamable(&client, round % 2 == 1),
+    };
+    let began = Instant::now();
+    let mut warm = None;
+    let mut round = 0;
+    while began.elapsed() < length {
+        turn(round);
+        if round % 20 == 0 {
+            write(round / 20 % 5);
+        }
+        // A fifth of the day is for getting warm.
+        if warm.is_none() && began.elapsed() > length / 5 {
+            warm = Some(status(&runner, "VmRSS"));
+        }
+        round += 1;
+    }
+    assert!(round > 20, "only {round} visits in {length:?}");
+    until(|| metric(&client, "mcp_conversations") == 0.0);
+    // Its own: three standard streams, the runtime's, the listener; and the one that asks.
+    until(|| metric(&client, "mcp_open_connections") <= 1.0);
+    until(|| descriptors(&runner) <= 16);
+    let (warm, end) = (warm.expect("a day with a morning"), status(&runner, "VmRSS"));
+    assert!(
+        end <= warm + SLACK,
+        "{transport}: {warm} KiB in the morning, {end} KiB at the end of {round} visits"
+    );
+    runner.signal(Signal::SIGTERM);
+    let (ended, _) = runner.end();
+    assert_eq!(ended.code(), Some(0));
+    fs::remove_dir_all(folder).unwrap();
+}
+
+/// All transports side by side.
+fn days(length: Duration) {
+    let all =
+        ["streamable", "sse", "websocket"].map(|transport| thread::spawn(move || day(transport, length)));
+    let ended = all.map(thread::JoinHandle::join);
+    assert!(ended.iter().all(Result::is_ok));
+}
+
+#[test]
+fn nothing_is_left_of_a_short_day() {
+    days(Duration::from_secs(5));
+}
+
+#[test]
+#[ignore = "wide: takes a minute, or as many seconds as MCP_TEST_SESSION says"]
+fn nothing_is_left_of_a_long_day() {
+    let said = std::env::var("MCP_TEST_SESSION").ok().and_then(|seconds| seconds.parse().ok());
+    days(Duration::from_secs(said.unwrap_or(60)));
+}
