@@ -7,6 +7,8 @@ use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use serde_json::value::RawValue;
+use tokio::io::AsyncWriteExt;
+use tokio::process::ChildStdin;
 use tokio::sync::{mpsc, oneshot};
 
 use super::era::{Era, prepare};
@@ -139,6 +141,16 @@ impl Drop for Abandoned<'_> {
             let params =
                 raw(&serde_json::json!({"requestId": self.id, "reason": "the client does not wait for it"}));
             self.link.tell(&Message::notification("notifications/cancelled", Some(&params)));
+        }
+    }
+}
+
+/// Writes to a server's stdin, several messages at once where they wait.
+pub(super) async fn write(mut stdin: ChildStdin, mut lines: mpsc::Receiver<Bytes>) {
+    while let Some(line) = lines.recv().await {
+        // A server that does not read any more ends, and then everybody is told.
+        if stdin.write_all(&line).await.is_err() || stdin.write_all(b"\n").await.is_err() {
+            return;
         }
     }
 }

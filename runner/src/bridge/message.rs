@@ -164,6 +164,11 @@ pub(super) fn text(raw: Option<&RawValue>, name: &str) -> Option<String> {
     serde_json::from_str(fields(raw?)?.get(name)?.get()).ok()
 }
 
+/// Whether asking twice is as good as asking once.
+pub(super) fn is_repeatable(method: &str) -> bool {
+    method.ends_with("/list") || matches!(method, "resources/read" | "prompts/get" | "completion/complete")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

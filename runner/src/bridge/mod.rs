@@ -15,6 +15,7 @@ mod lists;
 mod message;
 mod outbox;
 mod process;
+mod rest;
 mod room;
 mod tree;
 mod warden;

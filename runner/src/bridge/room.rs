@@ -6,22 +6,21 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
-use bytes::Bytes;
 use serde_json::json;
 use serde_json::value::RawValue;
-use tokio::io::AsyncWriteExt;
-use tokio::process::{ChildStdin, ChildStdout};
-use tokio::sync::{Notify, mpsc, watch};
+use tokio::process::ChildStdout;
+use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::client::Client;
 use super::era::{Era, HANDSHAKE, Hello, ourselves};
 use super::lines::Lines;
-use super::link::{Gone, Link};
+use super::link::{Gone, Link, write};
 use super::lists::Lists;
-use super::message::{Answer, Message, UNAVAILABLE, raw};
+use super::message::{Answer, Message, UNAVAILABLE, is_repeatable, raw};
 use super::outbox::Outbox;
 use super::process::{Command, Process};
+use super::rest::{SOUND_LIFE, rest};
 use crate::vitals::Vitals;
 
 /// How long a server has to answer its first request: `npx` may have to fetch it.
@@ -29,15 +28,6 @@ const GREETING_MAX: Duration = Duration::from_mins(2);
 
 /// How long a client's request waits for a server that is being started again.
 const CALL_WAIT: Duration = Duration::from_secs(10);
-
-/// A server that lived this long is started again at once.
-const SOUND_LIFE: Duration = Duration::from_secs(5);
-
-/// The first rest after a short life; each further one is twice as long.
-const REST: Duration = Duration::from_millis(250);
-
-/// The longest rest.
-const REST_MAX: Duration = Duration::from_secs(30);
 
 /// One bridged server.
 #[derive(Debug)]
@@ -404,39 +394,4 @@ impl Drop for InUse<'_> {
 /// Returns when a stop is wanted.
 async fn wanted(stop: &mut watch::Receiver<bool>) {
     drop(stop.wait_for(|&wanted| wanted).await);
-}
-
-/// The rest after so many short lives in a row.
-fn rest(short_lives: u32) -> Duration {
-    match short_lives.checked_sub(1) {
-        None => Duration::ZERO,
-        Some(doublings) => REST.saturating_mul(1 << doublings.min(8)).min(REST_MAX),
-    }
-}
-
-/// Whether asking twice is as good as asking once.
-fn is_repeatable(method: &str) -> bool {
-    method.ends_with("/list") || matches!(method, "resources/read" | "prompts/get" | "completion/complete")
-}
-
-/// Writes to a server's stdin, several messages at once where they wait.
-async fn write(mut stdin: ChildStdin, mut lines: mpsc::Receiver<Bytes>) {
-    while let Some(line) = lines.recv().await {
-        // A server that does not read any more ends, and then everybody is told.
-        if stdin.write_all(&line).await.is_err() || stdin.write_all(b"\n").await.is_err() {
-            return;
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn rests_grow_to_a_bound_and_a_sound_life_needs_none() {
-        let rests: Vec<u128> = (0..12).map(|lives| rest(lives).as_millis()).collect();
-        assert_eq!(rests, [0, 250, 500, 1000, 2000, 4000, 8000, 16000, 30000, 30000, 30000, 30000]);
-        assert_eq!(rest(u32::MAX), REST_MAX);
-    }
 }
