@@ -46,10 +46,10 @@ fn main() -> ExitCode {
     {
         return bridge::run_warden(rest);
     }
-    mcp_init::memory::settle();
     if arguments.first().is_some_and(|first| first == build::CHILD_ARGUMENT) {
         return compile();
     }
+    mcp_init::memory::settle();
     let mut channel = Channel::inherit();
     let mut server_id = Box::default();
     let Err(failure) = run(arguments, &mut channel, &mut server_id) else {

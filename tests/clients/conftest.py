@@ -21,6 +21,17 @@ RUNNER = pathlib.Path(os.environ.get("MCP_RUNNER", ROOT / "target/release/mcp-ru
 NODE = MODULES / ".bin/node"
 
 
+def pytest_configure(config):
+    config.addinivalue_line("markers", "wide: takes minutes; run by make test-all")
+
+
+def pytest_collection_modifyitems(config, items):
+    if not config.getoption("-m"):
+        for item in items:
+            if "wide" in item.keywords:
+                item.add_marker(pytest.mark.skip(reason="wide: make test-all runs it"))
+
+
 @pytest.fixture(scope="session", autouse=True)
 def what_is_needed():
     if not RUNNER.exists():

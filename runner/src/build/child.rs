@@ -65,7 +65,7 @@ pub(crate) async fn serve() -> std::io::Result<()> {
     let mut text = Vec::new();
     std::io::stdin().read_to_end(&mut text)?;
     let recipe: Recipe = serde_json::from_slice(&text)?;
-    let (outcome, catalogue) = match write(&recipe).await {
+    let (outcome, catalogue) = match write(&recipe, true).await {
         Ok(Some(catalogue)) => (Outcome::Catalogue, catalogue),
         Ok(None) => (Outcome::Same, Vec::new()),
         Err(error) => (Outcome::Failed(error.to_string()), Vec::new()),

@@ -45,7 +45,7 @@ pub(crate) async fn make(recipe: &Recipe) -> Result<Made, DocumentError> {
     let text = if is_large(recipe) { child::run(recipe).await } else { None };
     let text = match text {
         Some(text) => text?,
-        None => write(recipe).await?,
+        None => write(recipe, false).await?,
     };
     let Some(text) = text else {
         return Ok(Made::Same);
@@ -74,8 +74,9 @@ fn is_large(recipe: &Recipe) -> bool {
     }
 }
 
-/// Writes a catalogue in this process. `None`: it is the same as before, where that was asked for.
-async fn write(recipe: &Recipe) -> Result<Option<Vec<u8>>, DocumentError> {
+/// Writes a catalogue in this process, which ends right after if it is a child. `None`: it is the same as before,
+/// where that was asked for.
+async fn write(recipe: &Recipe, is_child: bool) -> Result<Option<Vec<u8>>, DocumentError> {
     let options = recipe.check()?;
     let source = Source {
         document: &recipe.document,
@@ -87,7 +88,12 @@ async fn write(recipe: &Recipe) -> Result<Option<Vec<u8>>, DocumentError> {
     if recipe.unless_same && loaded.is_same {
         return Ok(None);
     }
-    let mut draft = tools::compile(loaded.document, &options)?;
+    let draft = tools::compile(&loaded.document, &options);
+    if is_child {
+        // Freeing a million values one by one takes longer than it takes the kernel to free all at once.
+        Box::leak(Box::new(loaded.document));
+    }
+    let mut draft = draft?;
     draft.head.notes = loaded.notes;
     draft.head.files = loaded.files;
     draft.head.made_from = recipe.identity();

@@ -150,20 +150,11 @@ fn form(members: &Arguments, fields: &[Field]) -> String {
 
 /// Adds a member as one part, or as one for each of its elements.
 fn part(parts: &mut Parts, name: &str, value: &Value, field: Option<&Field>) -> Result<(), String> {
-    let joined = match (value, field.and_then(|field| field.style)) {
-        (Value::Array(list), Some((style, false))) if list.iter().all(|value| !value.is_object()) => {
-            let separator = match style {
-                Style::Space => " ",
-                Style::Pipe => "|",
-                Style::Tab => "\t",
-                _ => ",",
-            };
-            Some(list.iter().map(encode::text).collect::<Vec<_>>().join(separator))
+    let style = field.filter(|field| !field.is_file).and_then(|field| field.style);
+    if let Some((style, explode)) = style.filter(|_| value.is_array() || value.is_object()) {
+        for (name, text) in encode::plain_pairs(name, value, style, explode) {
+            parts.text(&name, None, &text);
         }
-        _ => None,
-    };
-    if let Some(text) = joined {
-        parts.text(name, None, &text);
         return Ok(());
     }
     let values = if let Value::Array(list) = value { list.as_slice() } else { std::slice::from_ref(value) };

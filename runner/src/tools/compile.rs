@@ -97,14 +97,13 @@ impl CompileOptions {
     }
 }
 
-/// Makes a tool of every operation it can. The document ends here.
-#[expect(clippy::needless_pass_by_value, reason = "whoever compiles a document is done with it")]
-pub(crate) fn compile(document: Value, options: &CompileOptions) -> Result<Draft, DocumentError> {
-    let resolver = Resolver::new(&document);
+/// Makes a tool of every operation it can. Nothing of it refers to the document.
+pub(crate) fn compile(document: &Value, options: &CompileOptions) -> Result<Draft, DocumentError> {
+    let resolver = Resolver::new(document);
     let mut compiler = Compiler {
-        document: &document,
+        document,
         resolver,
-        builder: Builder::new(&document),
+        builder: Builder::new(document),
         options,
         names: Names::default(),
         bases: Vec::new(),
@@ -112,7 +111,7 @@ pub(crate) fn compile(document: Value, options: &CompileOptions) -> Result<Draft
         draft: Draft::default(),
     };
     let mut skipped = Vec::new();
-    for found in operations(&document, resolver) {
+    for found in operations(document, resolver) {
         let (operation, reason) = match &found {
             Ok(operation) if !compiler.wants(operation) => {
                 compiler.draft.head.left_out += 1;

@@ -194,6 +194,30 @@ pub(super) fn pairs(
     }
 }
 
+/// The pairs of a part's style, nothing encoded: parts have room for everything.
+pub(super) fn plain_pairs(name: &str, value: &Value, style: Style, explode: bool) -> Vec<(String, String)> {
+    let separator = match style {
+        Style::Space => " ",
+        Style::Pipe => "|",
+        Style::Tab => "\t",
+        _ => ",",
+    };
+    let flat = match (parts(value), style) {
+        (_, Style::Deep) | (Parts::One(_), _) => None,
+        (Parts::Many(list), _) if !explode => Some(list.into_iter().map(text).collect::<Vec<_>>()),
+        (Parts::Keyed(pairs), _) if !explode => {
+            Some(pairs.into_iter().flat_map(|(key, value)| [key.to_owned(), text(value)]).collect())
+        }
+        _ => None,
+    };
+    if let Some(flat) = flat {
+        return vec![(name.to_owned(), flat.join(separator))];
+    }
+    let decoded = |key: String| String::from_utf8_lossy(&percent_decoded(key.as_bytes())).into_owned();
+    let pairs = pairs(name, value, style, explode, Keeps::All);
+    pairs.into_iter().map(|(key, value)| (decoded(key), value)).collect()
+}
+
 /// `key[a][b]=value`, with the brackets escaped, as every server undoes it.
 fn deep(key: &str, value: &Value, keeps: Keeps, out: &mut Vec<(String, String)>) {
     let mut below = |part: &str, value: &Value| {
@@ -262,6 +286,16 @@ mod tests {
         assert_eq!(query(&json!([]), Style::Form, false), "");
         assert_eq!(query(&json!(5.0), Style::Form, true), "p=5");
         assert_eq!(query(&json!("a&b=c#d+é"), Style::Form, true), "p=a%26b%3Dc%23d%2B%C3%A9");
+    }
+
+    #[test]
+    fn parts_follow_their_style_unencoded() {
+        let object = json!({"x y": "1,2", "z": ["%"]});
+        let one = |name: &str, text: &str| (name.to_owned(), text.to_owned());
+        assert_eq!(plain_pairs("p q", &object, Style::Form, false), [one("p q", "x y,1,2,z,[\"%\"]")]);
+        assert_eq!(plain_pairs("p", &object, Style::Deep, true), [one("p[x y]", "1,2"), one("p[z][0]", "%")]);
+        assert_eq!(plain_pairs("p", &json!({"a": "é"}), Style::Form, true), [one("a", "é")]);
+        assert_eq!(plain_pairs("p", &json!(["a", 1]), Style::Pipe, false), [one("p", "a|1")]);
     }
 
     #[test]

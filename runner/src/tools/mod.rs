@@ -35,6 +35,10 @@ pub(crate) use shelf::Shelf;
 pub(crate) use words::Annotations;
 
 #[cfg(test)]
+mod body_tests;
+#[cfg(test)]
+mod search_tests;
+#[cfg(test)]
 pub(crate) mod tests;
 
 /// One tool, in the form a client lists it. Schemas stay text: parsed, they weigh ten times as much.

@@ -221,8 +221,9 @@ fn style(encoding: &Value, member: &Value) -> Option<(Style, bool)> {
         }
     };
     let explode = explode.unwrap_or(matches!(style, Style::Form | Style::Deep));
-    // An object that dissolves into its members would take the names of other fields; nobody means that.
-    let dissolves = style == Style::Form && explode && member.get("properties").is_some();
+    // An object that dissolves into its members takes the names of other fields: it must be asked for.
+    let is_said = encoding.get("style").is_some();
+    let dissolves = !is_said && style == Style::Form && explode && member.get("properties").is_some();
     (!dissolves).then_some((style, explode))
 }
 

@@ -10,11 +10,12 @@ use super::{
 use crate::config::{AuthConfig, KeyPlace};
 
 /// A catalogue of a document.
+#[expect(clippy::needless_pass_by_value, reason = "reads better at every call")]
 pub(crate) fn catalogue(
     document: Value,
     options: &CompileOptions,
 ) -> Result<(Catalogue, Vec<Skipped>), String> {
-    let text = compiled(document, options).map_err(|error| error.to_string())?.finish();
+    let text = compiled(&document, options).map_err(|error| error.to_string())?.finish();
     let (catalogue, head) = Catalogue::in_memory(&text).unwrap();
     Ok((catalogue, head.skipped))
 }
@@ -37,19 +38,19 @@ fn tools(catalogue: &Catalogue) -> Vec<Tool> {
 }
 
 /// A catalogue of one operation.
-fn one(method: &str, path: &str, operation: &Value) -> Catalogue {
+pub(super) fn one(method: &str, path: &str, operation: &Value) -> Catalogue {
     let (catalogue, skipped) = compile(&json!({ path: { method: operation } }));
     assert_eq!(skipped, []);
     catalogue
 }
 
 /// The input schema of a catalogue's first tool.
-fn schema(catalogue: &Catalogue) -> Value {
+pub(super) fn schema(catalogue: &Catalogue) -> Value {
     serde_json::from_str(tools(catalogue)[0].input_schema.get()).unwrap()
 }
 
 /// A call of the first tool.
-fn prepare<'a>(catalogue: &'a Catalogue, arguments: &Value) -> Result<Prepared<'a>, String> {
+pub(super) fn prepare<'a>(catalogue: &'a Catalogue, arguments: &Value) -> Result<Prepared<'a>, String> {
     let arguments: Arguments = arguments.as_object().unwrap().clone();
     catalogue.prepare(0, arguments)
 }
@@ -310,4 +311,55 @@ fn mock_answers_come_from_the_document() {
     let prepared = prepare(&catalogue, &json!({})).unwrap();
     assert!(prepared.base.is_none());
     assert_eq!(prepared.mock.as_ref().unwrap().body.as_deref(), Some(r#"{"id":1}"#));
+}
+
+#[test]
+fn operations_may_be_left_out() {
+    let document = json!({"openapi": "3.1.0", "paths": {
+        "/a": {"get": {"operationId": "a", "tags": ["x"]}, "put": {"operationId": "b", "tags": ["x"], "deprecated": true},
+            "post": {"operationId": "c", "x-mcp-hidden": true}},
+        "/d": {"x-mcp-hidden": true, "get": {"operationId": "d"}}, "/e": {"get": {"operationId": "e"}}}});
+    let names = |include: Value, exclude: Value| {
+        let filter = serde_json::from_value(json!({"include": include, "exclude": exclude})).unwrap();
+        let options = CompileOptions::new(&Value::Null, Some("mock"), Vec::new(), filter).unwrap();
+        let (catalogue, _) = catalogue(document.clone(), &options).unwrap();
+        tools(&catalogue).into_iter().map(|tool| tool.name.into_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(names(json!([]), json!([])), ["a", "b", "e"]);
+    assert_eq!(names(json!([{"tag": "x"}]), json!([{"deprecated": true}])), ["a"]);
+    assert_eq!(names(json!([{"path": "/e"}, {"method": "PUT"}]), json!([])), ["b", "e"]);
+}
+
+#[test]
+fn a_documents_author_may_say_it_better() {
+    let (catalogue, _) =
+        compile(&json!({"/a": {"post": {"operationId": "x", "summary": "s", "description": "d",
+        "x-mcp-name": "find it", "x-mcp-title": "Find", "x-mcp-description": "Finds.",
+        "x-mcp-annotations": {"readOnlyHint": true, "openWorldHint": false}}}}));
+    let tool = tools(&catalogue).remove(0);
+    assert_eq!((&*tool.name, tool.title.as_deref(), &*tool.description), ("find_it", Some("Find"), "Finds."));
+    let hints = tool.annotations;
+    assert_eq!(
+        (hints.read_only, hints.destructive, hints.idempotent, hints.open_world),
+        (true, false, false, false)
+    );
+}
+
+#[test]
+fn queries_of_every_kind_are_parameters() {
+    let catalogue = one(
+        "get",
+        "/a/{path*}?fixed=1&kind={kind}",
+        &json!({"parameters": [
+        parameter("query", "kind"), parameter("path", "path"),
+        {"in": "querystring", "name": "rest", "content": {"application/x-www-form-urlencoded": {"schema":
+            {"type": "object"}}}}]}),
+    );
+    let arguments = json!({"kind": "a&b", "path": "x", "rest": {"p": "q r", "l": [1, 2]}});
+    assert_eq!(target(&catalogue, &arguments), "/a/x?fixed=1&kind=a%26b&p=q%20r&l=1&l=2");
+    let (catalogue, _) = compile(&json!({"/s": {"query": {"operationId": "s"},
+        "additionalOperations": {"LINK": {"operationId": "l"}, "CONNECT": {"operationId": "c"}}}}));
+    let methods = (0..2).map(|index| catalogue.prepare(index, Arguments::new()).unwrap().method.to_string());
+    assert_eq!(methods.collect::<Vec<_>>(), ["QUERY", "LINK"]);
+    assert!(tools(&catalogue)[0].annotations.read_only);
 }
