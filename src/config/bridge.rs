@@ -16,8 +16,19 @@ use super::service::command;
 pub(super) const KEYS: [&str; 6] = ["command", "env", "cwd", "mode", "maxSessions", "idleTimeout"];
 
 /// Keys of `mcpConfig` that are about a document and its API, and so say nothing about a command.
-const DOCUMENT_KEYS: [&str; 7] =
-    ["openApiData", "baseUrl", "authConfig", "customHeaders", "debugHeaders", "forwardHeaders", "upstream"];
+const DOCUMENT_KEYS: [&str; 11] = [
+    "openApiData",
+    "overlay",
+    "tools",
+    "reloadInterval",
+    "cacheDir",
+    "baseUrl",
+    "authConfig",
+    "customHeaders",
+    "debugHeaders",
+    "forwardHeaders",
+    "upstream",
+];
 
 /// Values of `mode`.
 const MODE: Choice<&str> =
