@@ -144,6 +144,6 @@ def test_twenty_clients_while_the_server_dies(tmp_path):
     storm(tmp_path, 10, 3)
 
 
-@pytest.mark.skipif("WIDE" not in os.environ, reason="wide: takes 5 minutes")
+@pytest.mark.wide
 def test_twenty_clients_for_five_minutes(tmp_path):
     storm(tmp_path, 300, 10)
