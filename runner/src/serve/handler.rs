@@ -12,6 +12,7 @@ use rmcp::model::{
 use rmcp::service::{NotificationContext, RequestContext, SubscriptionContext};
 use rmcp::{ErrorData, RoleServer, ServerHandler};
 use serde_json::json;
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::Answers;
@@ -25,12 +26,14 @@ const TOOLS_LARGE: usize = 100;
 /// How often a client that asked for it is told that a call still waits.
 const PROGRESS_EVERY: Duration = Duration::from_secs(3);
 
-/// How long it takes to see that a client is gone that waits for news of the tools.
-const CLOSED_SEEN_AFTER: Duration = Duration::from_secs(30);
-
 /// One server's tools. A clone is a reference: the library makes one for each request.
 #[derive(Debug, Clone)]
-pub(crate) struct Handler(Arc<Shared>);
+pub(crate) struct Handler {
+    /// What all requests share.
+    shared: Arc<Shared>,
+    /// Dropped with the conversation, which is how what listens in it knows.
+    alive: watch::Sender<()>,
+}
 
 /// What all requests share.
 #[derive(Debug)]
@@ -47,7 +50,11 @@ struct Shared {
     vitals: Arc<Vitals>,
 }
 
-impl Answers for Handler {}
+impl Answers for Handler {
+    fn converse(&self) -> Self {
+        Self { shared: Arc::clone(&self.shared), alive: watch::Sender::new(()) }
+    }
+}
 
 impl Handler {
     /// A handler for these tools.
@@ -61,12 +68,13 @@ impl Handler {
     ) -> Self {
         let mut implementation = Implementation::new(name, env!("CARGO_PKG_VERSION"));
         implementation.title = title.map(str::to_owned);
-        Self(Arc::new(Shared { implementation, shelf, mode, upstream, vitals }))
+        let shared = Arc::new(Shared { implementation, shelf, mode, upstream, vitals });
+        Self { shared, alive: watch::Sender::new(()) }
     }
 
     /// How many tools there are.
     pub(crate) fn tools(&self) -> usize {
-        self.0.shelf.current().len()
+        self.shared.shelf.current().len()
     }
 
     /// Makes the call, unless the client goes away first: then the upstream's connection is closed with it.
@@ -75,7 +83,7 @@ impl Handler {
         request: CallToolRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResult, ErrorData> {
-        let catalogue = self.0.shelf.current();
+        let catalogue = self.shared.shelf.current();
         let arguments = request.arguments.unwrap_or_default();
         let (index, arguments) = match self.target(&catalogue, &request.name, arguments)? {
             Search::Answer(answer) => return Ok(result(answer, None)),
@@ -84,7 +92,7 @@ impl Handler {
         // What the request said of itself, where it came over HTTP.
         let client = context.extensions.get::<http::request::Parts>().map(|parts| &parts.headers);
         let answer = tokio::select! {
-            answer = self.0.upstream.call(&catalogue, index, arguments, client) => answer,
+            answer = self.shared.upstream.call(&catalogue, index, arguments, client) => answer,
             () = context.ct.cancelled() => return Err(ErrorData::internal_error("cancelled", None)),
             () = tell_progress(&context) => return Err(ErrorData::internal_error("cancelled", None)),
         };
@@ -93,7 +101,7 @@ impl Handler {
 
     /// What a call's name stands for.
     fn target(&self, catalogue: &Catalogue, name: &str, arguments: Arguments) -> Result<Search, ErrorData> {
-        if self.0.mode.searches(catalogue)
+        if self.shared.mode.searches(catalogue)
             && let Some(search) = Search::take(catalogue, name, &arguments)
         {
             return Ok(search);
@@ -126,17 +134,18 @@ impl ServerHandler for Handler {
         // tools to browse them, so nothing is promised.
         let capabilities =
             ServerCapabilities::builder().enable_tools().enable_tool_list_changed().enable_prompts().build();
-        ServerConfig::new(capabilities).with_server_info(self.0.implementation.clone())
+        ServerConfig::new(capabilities).with_server_info(self.shared.implementation.clone())
     }
 
     async fn on_initialized(&self, context: NotificationContext<RoleServer>) {
         // Until 2026-07-28 a client is told over its connection, if that stays.
-        let mut news = self.0.shelf.changes();
+        let (mut news, mut alive) = (self.shared.shelf.changes(), self.alive.subscribe());
         tokio::spawn(async move {
-            while !context.peer.is_transport_closed() {
+            loop {
                 let told = tokio::select! {
                     changed = news.changed() => changed.is_ok() && context.peer.notify_tool_list_changed().await.is_ok(),
-                    () = tokio::time::sleep(CLOSED_SEEN_AFTER) => true,
+                    // Nothing is ever sent there.
+                    _ = alive.changed() => false,
                 };
                 if !told {
                     return;
@@ -152,7 +161,7 @@ impl ServerHandler for Handler {
     }
 
     async fn listen(&self, context: SubscriptionContext) -> Result<(), ErrorData> {
-        let mut news = self.0.shelf.changes();
+        let mut news = self.shared.shelf.changes();
         loop {
             tokio::select! {
                 () = context.cancelled() => return Ok(()),
@@ -171,15 +180,15 @@ impl ServerHandler for Handler {
         _: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
         let began = Instant::now();
-        let catalogue = self.0.shelf.current();
+        let catalogue = self.shared.shelf.current();
         let cannot = |error| ErrorData::internal_error(format!("cannot read the tools: {error}"), None);
         // Parsed for this answer only: kept, the schemas of a large document would weigh ten times their text.
         let listed: Vec<Tool> =
-            listing(&catalogue, self.0.mode).map_err(cannot)?.into_iter().map(listed).collect();
+            listing(&catalogue, self.shared.mode).map_err(cannot)?.into_iter().map(listed).collect();
         if listed.len() >= TOOLS_LARGE {
             memory::give_back_soon();
         }
-        self.0.vitals.count(began.elapsed(), false);
+        self.shared.vitals.count(began.elapsed(), false);
         Ok(ListToolsResult::with_all_items(listed))
     }
 
@@ -191,7 +200,7 @@ impl ServerHandler for Handler {
         let began = Instant::now();
         let result = self.call(request, context).await;
         let failed = result.as_ref().map_or(true, |result| result.is_error == Some(true));
-        self.0.vitals.count(began.elapsed(), failed);
+        self.shared.vitals.count(began.elapsed(), failed);
         result.map(CallToolResponse::from)
     }
 
@@ -213,11 +222,11 @@ impl ServerHandler for Handler {
     }
 
     fn get_tool(&self, name: &str) -> Option<Tool> {
-        let catalogue = self.0.shelf.current();
+        let catalogue = self.shared.shelf.current();
         let tool = match catalogue.find(name) {
             Some(index) => catalogue.entry(index).ok()?.tool,
-            None if self.0.mode.searches(&catalogue) => {
-                listing(&catalogue, self.0.mode).ok()?.into_iter().find(|tool| *tool.name == *name)?
+            None if self.shared.mode.searches(&catalogue) => {
+                listing(&catalogue, self.shared.mode).ok()?.into_iter().find(|tool| *tool.name == *name)?
             }
             None => return None,
         };

@@ -125,7 +125,7 @@ fn day(transport: &'static str, length: Duration) {
         }
         // A fifth of the day is for getting warm.
         if warm.is_none() && began.elapsed() > length / 5 {
-            warm = Some(status(&runner, "VmRSS"));
+            warm = Some(status(&runner, "RssAnon"));
         }
         round += 1;
     }
@@ -134,7 +134,7 @@ fn day(transport: &'static str, length: Duration) {
     // Its own: three standard streams, the runtime's, the listener; and the one that asks.
     until(|| metric(&client, "mcp_open_connections") <= 1.0);
     until(|| descriptors(&runner) <= 16);
-    let (warm, end) = (warm.expect("a day with a morning"), status(&runner, "VmRSS"));
+    let (warm, end) = (warm.expect("a day with a morning"), status(&runner, "RssAnon"));
     assert!(
         end <= warm + SLACK,
         "{transport}: {warm} KiB in the morning, {end} KiB at the end of {round} visits"
