@@ -11,7 +11,7 @@ use crate::sys::cgroup::{self, Bounds, Group, Hierarchy};
 use crate::sys::{own, signal};
 
 use super::Supervisor;
-use super::watch::Watch;
+use super::watch::{Looked, Watch};
 
 /// So many processes beyond its limit can a service's user have of others, where only looks hold that limit.
 const SPARE: u32 = 4096;
@@ -23,6 +23,8 @@ pub(super) struct Enforcement {
     hierarchy: Option<Hierarchy>,
     /// Processes that the kernel had killed for want of memory in the group that we are in.
     oom_kills: u64,
+    /// Everybody, as they were last looked at: one look serves all who need one in a turn.
+    pub(super) looked: Looked,
 }
 
 impl Enforcement {
@@ -32,7 +34,7 @@ impl Enforcement {
         if hierarchy.is_some() {
             ::log::debug!("services get control groups of their own");
         }
-        Self { hierarchy, oom_kills: cgroup::own_oom_kills().unwrap_or(0) }
+        Self { hierarchy, oom_kills: cgroup::own_oom_kills().unwrap_or(0), looked: Looked::default() }
     }
 
     /// Makes ready what holds the limits of a new process. With `own_user`, nobody else runs as its user.
@@ -76,6 +78,13 @@ pub(super) struct Hold {
 impl Hold {
     /// Nothing does.
     pub(super) const NONE: Self = Self { group: None, nproc: None, is_counted: false, watch: None };
+
+    /// There is a process.
+    pub(super) fn begin(&mut self, pid: Pid) {
+        if let Some(watch) = &mut self.watch {
+            watch.begin(pid);
+        }
+    }
 
     /// Limit → what holds it, in words.
     pub(super) fn words(&self) -> BTreeMap<Box<str>, Box<str>> {
@@ -150,7 +159,6 @@ impl Supervisor {
         signal::is_group_left(leader, pidfd)
             || self.is_main_left(id)
             || self.hold(id).and_then(|hold| hold.group.as_ref()).is_some_and(Group::is_populated)
-            || self.is_tree_left(id, leader) == Some(true)
     }
 
     /// Whether a control group says who belongs to a service.
@@ -170,7 +178,7 @@ impl Supervisor {
     pub(super) fn kill(&mut self, id: Id, leader: Pid) {
         match self.hold(id).and_then(|hold| hold.group.as_ref()) {
             Some(group) => group.kill(),
-            None => self.kill_tree(id, leader),
+            None => self.kill_tree(id),
         }
         self.signal(id, leader, libc::SIGKILL);
     }

@@ -74,7 +74,7 @@ impl Supervisor {
         };
         self.make_output(id).map_err(machine)?;
         self.open_sockets(id).map_err(|(blame, error)| NotStarted::before(blame, error))?;
-        let hold = self.new_hold(id);
+        let mut hold = self.new_hold(id);
         let Some(unit) = self.units.get_mut(id.index()).and_then(Option::as_mut) else {
             return Err(NotStarted::before(Blame::Service, "cannot start what does not exist"));
         };
@@ -113,6 +113,7 @@ impl Supervisor {
         };
         let setup = setup::of(&unit.plan, Some(&hold));
         let (process, walled) = walls::spawn(&mut self.spawner, &unit.plan, &room, launch, setup)?;
+        hold.begin(process.pid);
         let channel = parcel.channel.map(|(ours, _)| Channel::new(ours));
         let fd = channel.as_ref().map(Channel::fd);
         unit.present = Some(Present { walled, hold, ..Present::new(process.pidfd, channel, self.now) });

@@ -41,7 +41,7 @@ impl Supervisor {
             Action::Prepare => self.prepare(id),
             Action::Spawn => self.spawn(id),
             Action::Ask(pid) => {
-                self.remember(id, pid);
+                self.remember(id);
                 self.ask_to_end(id, pid);
             }
             Action::Kill(pid) => {

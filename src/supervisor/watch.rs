@@ -7,15 +7,18 @@ use crate::life::policy::{Bound, Event, Pid};
 use crate::life::roster::Id;
 use crate::life::service::later;
 use crate::sys::cgroup::Bounds;
+use crate::sys::proc;
 use crate::sys::tree::{self, Process, Seen};
 
 use super::Supervisor;
 
-/// From the start of a process to the first look.
-const FIRST: Duration = Duration::from_millis(10);
+/// From the start of a process to the first look, and between two looks at anybody.
+const FIRST: Duration = Duration::from_millis(20);
 /// From one look to the next while nothing is near its limit.
 const CALM: Duration = Duration::from_millis(500);
-/// The same when something is, or when processes are counted.
+/// The same while processes are counted: they can double in milliseconds.
+const COUNT: Duration = Duration::from_millis(250);
+/// The same when something is near its limit.
 const NEAR: Duration = Duration::from_millis(100);
 /// The same while processor time that is limited is being used.
 const BUSY: Duration = Duration::from_millis(40);
@@ -30,11 +33,22 @@ const TICK_MICROS: u64 = 10_000;
 /// Rounds in which a tree that grows is stopped before it is killed.
 const ROUNDS: usize = 64;
 
+/// Everybody on the machine, as they were at the last look.
+#[derive(Debug, Default)]
+pub(super) struct Looked {
+    /// The turn and the time of it.
+    when: Option<(u64, Instant)>,
+    /// All processes, while that turn lasts.
+    all: Vec<Process>,
+}
+
 /// What is known of a service that is looked at.
 #[derive(Debug)]
 pub(super) struct Watch {
     /// What it is held to in this way.
     pub(super) bounds: Bounds,
+    /// The process that was started.
+    leader: Option<Seen>,
     /// Its processes when they were last looked at: one that leaves its session stays known.
     seen: Vec<Seen>,
     /// The next look; `None` when there is nothing to look for.
@@ -56,6 +70,7 @@ impl Watch {
     pub(super) fn new(bounds: Bounds, now: Instant) -> Self {
         Self {
             bounds,
+            leader: None,
             seen: Vec::new(),
             look_at: (bounds != Bounds::default()).then(|| later(now, FIRST)),
             looked: now,
@@ -66,6 +81,16 @@ impl Watch {
         }
     }
 
+    /// It has a process.
+    pub(super) fn begin(&mut self, pid: Pid) {
+        self.leader = proc::start_ticks(pid).map(|start| (pid, start));
+    }
+
+    /// Those among all who belong to it.
+    fn tree(&self, all: &[Process]) -> Vec<Process> {
+        self.leader.map_or_else(Vec::new, |leader| tree::of(leader, &self.seen, all))
+    }
+
     /// Takes in what its processes have, and says what is over its limit; the next look is set.
     fn look(&mut self, tree: &[Process], now: Instant) -> Option<Bound> {
         self.seen = tree.iter().map(Process::seen).collect();
@@ -74,8 +99,7 @@ impl Watch {
         let mut every = CALM;
         if let Some(most) = self.bounds.pids {
             let threads = tree.iter().fold(0_u64, |sum, process| sum.saturating_add(process.threads));
-            // Processes can double in milliseconds.
-            every = every.min(if threads.saturating_mul(4) > most.into() { BUSY } else { NEAR });
+            every = every.min(if threads.saturating_mul(4) > most.into() { BUSY } else { COUNT });
             if threads > most.into() {
                 return Some(Bound::Pids);
             }
@@ -132,9 +156,21 @@ fn micros(count: u64) -> i64 {
 }
 
 impl Supervisor {
-    /// The next look at anybody.
+    /// The next look at anybody: not at once after the last one, so that one serves many.
     pub(super) fn watch_deadline(&self) -> Option<Instant> {
-        self.units.iter().flatten().filter_map(|unit| unit.watch()?.look_at).min()
+        let next = self.units.iter().flatten().filter_map(|unit| unit.watch()?.look_at).min()?;
+        let last = self.enforcement.looked.when.map(|(_, at)| later(at, FIRST));
+        Some(last.map_or(next, |last| next.max(last)))
+    }
+
+    /// All processes, as they are in this turn.
+    fn everybody(&mut self) -> Vec<Process> {
+        let looked = &mut self.enforcement.looked;
+        if looked.when.is_none_or(|(turn, _)| turn != self.turns) {
+            looked.when = Some((self.turns, self.now.instant));
+            looked.all = tree::all();
+        }
+        std::mem::take(&mut looked.all)
     }
 
     /// Looks at those whose time has come.
@@ -143,20 +179,19 @@ impl Supervisor {
         if self.watch_deadline().is_none_or(|at| now < at) {
             return;
         }
-        let all = tree::all();
+        let all = self.everybody();
         for id in self.ids() {
-            let state = self.roster.get(id).map(crate::life::service::Service::state);
-            let leader = state.filter(|state| state.is_watched()).and_then(crate::life::state::State::pid);
+            let is_watched = self.roster.get(id).is_some_and(|life| life.state().is_watched());
             let Some(watch) = self.unit_mut(id).and_then(super::Unit::watch_mut) else { continue };
             if watch.look_at.is_none_or(|at| now < at) {
                 continue;
             }
-            let Some(leader) = leader else {
+            if !is_watched {
                 // It is ending, and has its own time for that.
                 watch.look_at = None;
                 continue;
-            };
-            let tree = tree::of(leader, &watch.seen, &all);
+            }
+            let tree = watch.tree(&all);
             let was_paused = watch.is_paused;
             let over = watch.look(&tree, now);
             let is_paused = watch.is_paused;
@@ -169,26 +204,33 @@ impl Supervisor {
                 tree::signal(&tree, libc::SIGCONT);
             }
         }
+        self.enforcement.looked.all = all;
     }
 
     /// Remembers all processes of a service that is about to end, and lets them run: once its leader is gone,
     /// nobody can tell any more that they were its children.
-    pub(super) fn remember(&mut self, id: Id, leader: Pid) {
-        let Some(watch) = self.unit_mut(id).and_then(super::Unit::watch_mut) else { return };
-        let tree = tree::of(leader, &watch.seen, &tree::all());
-        watch.seen = tree.iter().map(Process::seen).collect();
-        if std::mem::take(&mut watch.is_paused) {
-            tree::signal(&tree, libc::SIGCONT);
+    pub(super) fn remember(&mut self, id: Id) {
+        if self.unit(id).and_then(super::Unit::watch).is_none() {
+            return;
         }
+        let all = self.everybody();
+        if let Some(watch) = self.unit_mut(id).and_then(super::Unit::watch_mut) {
+            let tree = watch.tree(&all);
+            watch.seen = tree.iter().map(Process::seen).collect();
+            if std::mem::take(&mut watch.is_paused) {
+                tree::signal(&tree, libc::SIGCONT);
+            }
+        }
+        self.enforcement.looked.all = all;
     }
 
     /// Kills a whole tree. First all of it is stopped, those too who come to it meanwhile: a process that is killed
     /// while it makes another leaves one behind that nobody can tell to be its child.
-    pub(super) fn kill_tree(&mut self, id: Id, leader: Pid) {
+    pub(super) fn kill_tree(&mut self, id: Id) {
         let Some(watch) = self.unit_mut(id).and_then(super::Unit::watch_mut) else { return };
         let mut stopped: Vec<Seen> = Vec::new();
         for _ in 0..ROUNDS {
-            let tree = tree::of(leader, &watch.seen, &tree::all());
+            let tree = watch.tree(&tree::all());
             watch.seen = tree.iter().map(Process::seen).collect();
             let (known, new): (Vec<Process>, Vec<Process>) =
                 tree.into_iter().partition(|process| stopped.contains(&process.seen()));
@@ -200,12 +242,6 @@ impl Supervisor {
             stopped.extend(new.iter().map(Process::seen));
         }
         // It still grows: those who are known go, the others at the next try.
-        tree::signal_groups(&tree::of(leader, &watch.seen, &tree::all()), libc::SIGKILL);
-    }
-
-    /// Whether anybody of a service's tree is left; `None` if nobody looks after that.
-    pub(super) fn is_tree_left(&self, id: Id, leader: Pid) -> Option<bool> {
-        let watch = self.unit(id)?.watch()?;
-        Some(!tree::of(leader, &watch.seen, &tree::all()).is_empty())
+        tree::signal_groups(&watch.tree(&tree::all()), libc::SIGKILL);
     }
 }

@@ -48,14 +48,19 @@ pub(crate) fn all() -> Vec<Process> {
 }
 
 /// Those of them that belong to a leader: by descent, by group or session, or because they were seen before.
-pub(crate) fn of(leader: Pid, seen: &[Seen], all: &[Process]) -> Vec<Process> {
+///
+/// Its number can mean another process once nobody is left in its group and session; then only those count who
+/// were seen.
+pub(crate) fn of(leader: Seen, seen: &[Seen], all: &[Process]) -> Vec<Process> {
+    let (number, start) = leader;
+    let is_taken = all.iter().any(|process| process.pid == number && process.start != start);
     let mut children: BTreeMap<i32, Vec<&Process>> = BTreeMap::new();
     for process in all {
         children.entry(process.parent.0).or_default().push(process);
     }
     let is_root = |process: &&Process| {
-        let (pid, group, session) = (process.pid, process.group, process.session);
-        pid == leader || group == leader || session == leader || seen.contains(&process.seen())
+        let is_its = [process.pid, process.group, process.session].contains(&number);
+        (is_its && !is_taken) || seen.contains(&process.seen())
     };
     let mut open: Vec<&Process> = all.iter().filter(is_root).collect();
     let mut known = BTreeSet::new();
@@ -153,13 +158,15 @@ mod tests {
             process(11, 1, 11, 11), // nobody's
         ];
         let found = |seen: &[Seen]| {
-            let mut pids: Vec<i32> = of(Pid(5), seen, &all).iter().map(|process| process.pid.0).collect();
+            let mut pids: Vec<i32> =
+                of((Pid(5), 50), seen, &all).iter().map(|process| process.pid.0).collect();
             pids.sort_unstable();
             pids
         };
         assert_eq!(found(&[]), [5, 6, 7, 8]);
         assert_eq!(found(&[(Pid(9), 90)]), [5, 6, 7, 8, 9, 10], "one that was seen before it went");
         assert_eq!(found(&[(Pid(11), 7)]), [5, 6, 7, 8], "another has its number now");
+        assert_eq!(of((Pid(5), 7), &[(Pid(9), 90)], &all).len(), 2, "the leader's number is another's");
         assert_eq!((all[0].ticks, all[0].threads, all[0].start), (10, 5, 50));
     }
 
@@ -167,7 +174,8 @@ mod tests {
     fn this_process_is_there_and_has_memory() {
         let own = Pid(i32::try_from(std::process::id()).unwrap());
         let all = all();
-        let tree = of(own, &[], &all);
+        let start = all.iter().find(|process| process.pid == own).unwrap().start;
+        let tree = of((own, start), &[], &all);
         assert!(tree.iter().any(|process| process.pid == own));
         assert!(memory(&tree) > 100_000);
     }

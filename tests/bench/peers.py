@@ -189,6 +189,34 @@ class Strict(McpInit):
         return {"sandbox": {"writable": [str(argv[1])]}}
 
 
+class Limited(McpInit):
+    """The same with every limit on each service, none of which it meets or feels: what it costs to set and to hold
+    them. Asked for by name."""
+
+    name = "limited"
+
+    def more(self, argv):
+        rlimits = {"nofile": [256, 512], "core": 0, "memlock": 65536, "stack": "8M", "fsize": "1G"}
+        return {
+            "umask": "027",
+            "groups": [],
+            "memoryLimit": "256M",
+            "cpuLimit": 400,
+            "pidsLimit": 64,
+            "limits": {
+                "rlimits": rlimits,
+                "nice": 0,
+                "ioClass": "best-effort",
+                "ioLevel": 5,
+                "oomScoreAdj": 100,
+                "cpuAffinity": ["0-1"],
+                "scheduling": {"policy": "other"},
+                "capabilities": {"bounding": ["NET_BIND_SERVICE"]},
+                "noNewPrivileges": True,
+            },
+        }
+
+
 class Scanned(Peer):
     """What runit, s6 and daemontools share: a scanned folder, a folder and a run script a service."""
 
@@ -342,6 +370,6 @@ class Supervisor(Peer):
 
 def every_peer(programs, cache, binary):
     """All that can be asked for, in the order of the table."""
-    own = [kind(programs, cache, binary) for kind in (McpInit, Strict)]
+    own = [kind(programs, cache, binary) for kind in (McpInit, Strict, Limited)]
     first = [Floor(programs, cache), FloorLog(programs, cache), *own]
     return first + [kind(programs, cache) for kind in (Runit, S6, Daemontools, Supervisor)]
