@@ -264,7 +264,7 @@ fn ready_is_when_its_port_is_open_or_its_command_says_so() {
 #[test]
 fn one_that_is_never_ready_has_failed_and_says_why() {
     let port = free_port();
-    let never = |readiness: &Value| json!({ "readiness": readiness, "processTimeout": "500ms", "restartPolicy": { "maxRetries": 0 } });
+    let never = |readiness: &Value| json!({ "readiness": readiness, "processTimeout": "2s", "restartPolicy": { "maxRetries": 0 } });
     let mut supervisor = Setup::new()
         .shell("tcp", "exec sleep 1000", &never(&json!({ "type": "tcp", "port": port })))
         .shell("exec", "exec sleep 1000", &never(&json!({ "type": "exec", "command": "false" })))

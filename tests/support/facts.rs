@@ -41,7 +41,10 @@ pub fn of(pid: i32) -> Facts {
     for (key, place) in [("nice", 16), ("rt_priority", 37), ("policy", 38)] {
         facts.insert(key.into(), fields[place].into());
     }
-    facts.insert("autogroup".into(), read("autogroup").rsplit("nice ").next().unwrap().trim().into());
+    // Who never was in a session of its own has none: it counts as one that nobody made nicer.
+    let autogroup = read("autogroup");
+    let nice = autogroup.rsplit_once("nice ").map_or("0", |(_, nice)| nice.trim());
+    facts.insert("autogroup".into(), nice.into());
     facts.insert("ioprio".into(), io_priority(pid));
     facts.insert("oom_score_adj".into(), read("oom_score_adj").trim().into());
     for link in ["cwd", "root"] {
