@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::env_file;
 use super::error::Problems;
 use super::health;
 use super::item::{Choice, Item};
@@ -15,13 +16,14 @@ use super::units::{self, SIGNAL_MAX};
 use super::{identity, limits};
 
 /// These keys.
-pub(super) const KEYS: [&str; 35] = [
+pub(super) const KEYS: [&str; 36] = [
     "description",
     "enabled",
     "start",
     "onExit",
     "successExitCodes",
     "env",
+    "envFile",
     "workingDirectory",
     "cwd",
     "processTimeout",
@@ -54,7 +56,7 @@ pub(super) const KEYS: [&str; 35] = [
 ];
 
 /// Keys of a service that a later version brings.
-pub(super) const LATER: [&str; 5] = ["envFile", "inheritEnv", "alerts", "schedule", "update"];
+pub(super) const LATER: [&str; 4] = ["inheritEnv", "alerts", "schedule", "update"];
 
 /// Keys of `restartPolicy`.
 pub(super) const RESTART_POLICY: [&str; 7] = [
@@ -122,6 +124,7 @@ pub(super) fn read(said: &mut Said, item: &Item<'_>, seen: &mut Seen, problems: 
         "onExit" => said.course.read_on_exit(item, problems),
         "successExitCodes" => said.course.read_success(item, problems),
         "env" => environment(said, item, problems),
+        "envFile" => env_file::read(&mut said.file_env, item, problems),
         "workingDirectory" | "cwd" => {
             if seen.first("workingDirectory", item, problems) {
                 set(&mut said.working_directory, item.path(problems));

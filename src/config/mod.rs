@@ -10,6 +10,7 @@ mod corpus;
 mod course;
 mod document;
 pub(crate) mod edit;
+mod env_file;
 mod environment;
 mod error;
 mod health;

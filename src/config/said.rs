@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::course::Course;
+use super::env_file::Variables;
 use super::health::Ask;
 use super::identity::Identity;
 use super::limits::Limits;
@@ -31,6 +32,8 @@ pub(super) struct Said {
     pub(super) depends_on: Vec<Dependency>,
     /// See [`Service`]; layers add to each other.
     pub(super) env: BTreeMap<Box<str>, Box<str>>,
+    /// The same from files; `env` has the last word.
+    pub(super) file_env: Variables,
     /// See [`Service`].
     pub(super) working_directory: Option<PathBuf>,
     /// See [`Service`].
@@ -130,6 +133,8 @@ impl Said {
         let readiness =
             self.readiness.unwrap_or(if server { Readiness::Channel } else { Readiness::Started });
         let health_check = self.health_checked.unwrap_or(server).then(|| self.health_check());
+        let mut env = self.file_env.clone();
+        env.extend(self.env.clone());
         let (restart_policy, log) = (self.restart_policy(), self.log());
         let ask = self.ready_probe.filter(|_| readiness == Readiness::Asked);
         let ready_probe = ask.and_then(|ask| ask.complete(&program));
@@ -167,7 +172,7 @@ impl Said {
             depends_on: self.depends_on,
             listen: self.listen,
             name: self.name,
-            env: self.env,
+            env,
             working_directory: self.working_directory.unwrap_or_else(|| match self.chroot {
                 Some(_) => PathBuf::from("/"),
                 None => folder.to_path_buf(),

@@ -30,6 +30,7 @@ mod channel;
 mod configurations;
 mod crash;
 mod endings;
+mod env_file;
 mod files;
 mod hostile;
 mod limits;
