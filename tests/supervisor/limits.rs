@@ -93,9 +93,11 @@ fn a_share_of_the_processor_is_all_that_it_gets() {
         f64::from(used) / (since.elapsed().as_secs_f64() * 100.0)
     };
     // What it used too much because the machine was late is paid for by its next pauses: it is the mean that holds.
-    supervisor.wait_until("a fifth is all it gets, and three tenths are for both processes", seconds(20), |_| {
-        since.elapsed() > Duration::from_millis(2500) && share(0) < 0.26 && share(1) < 0.38
-    });
+    supervisor.wait_until(
+        "a fifth is all it gets, and three tenths are for both processes",
+        seconds(20),
+        |_| since.elapsed() > Duration::from_millis(2500) && share(0) < 0.26 && share(1) < 0.38,
+    );
     let [limited, two, idle] = [0, 1, 2].map(share);
     assert!(limited > 0.05 && two > 0.05, "but it gets that: {limited:.2} {two:.2}");
     assert!(idle < 0.01, "{idle:.2}");
