@@ -103,6 +103,11 @@ bench: build ## Compare with the floor, runit, s6 and supervisord (installs them
 	tests/bench/install.sh
 	$(TESTED) $(PYTHON) tests/bench/bench.py
 
+.PHONY: bench-bridge
+bench-bridge: build ## Compare the bridge with supergateway and mcp-proxy
+	@tests/install.sh
+	$(TESTED) $(PYTHON) tests/bench/bridge.py
+
 .PHONY: install
 install: build ## Install programs, examples, schema and man page: make install DESTDIR= PREFIX=
 	install -d '$(DESTDIR)$(PREFIX)/bin' '$(DESTDIR)$(PREFIX)/share/man/man8' \

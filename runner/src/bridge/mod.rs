@@ -36,6 +36,7 @@ use serde_json::value::RawValue;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep};
 
+use crate::memory;
 use crate::serve::Answers;
 use crate::vitals::Vitals;
 use client::{Client, Manner};
@@ -130,6 +131,8 @@ impl Bridge {
             return Err(reason);
         }
         tokio::spawn(sweep(Arc::downgrade(&bridge.0)));
+        // What only the start needed.
+        memory::give_back_soon();
         Ok(bridge)
     }
 

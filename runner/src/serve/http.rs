@@ -256,7 +256,11 @@ impl<A: Answers> Server<A> {
         let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
         // Whoever probes knows neither our name nor a token.
         if request.uri().path() == "/healthz" && is_read {
-            return whole(StatusCode::OK, "application/json", Bytes::from_static(br#"{"status":"ok"}"#));
+            let (status, body): (_, &[u8]) = match self.vitals.trouble() {
+                None => (StatusCode::OK, br#"{"status":"ok"}"#),
+                Some(_) => (StatusCode::SERVICE_UNAVAILABLE, br#"{"status":"down"}"#),
+            };
+            return whole(status, "application/json", Bytes::from_static(body));
         }
         if let Some(refusal) = self.gate.refusal(&request) {
             if !refusal.status().is_success() {

@@ -124,6 +124,8 @@ fn many_clients_with_the_same_ids_and_tokens_get_their_own() {
 fn a_death_answers_who_waited_and_the_next_life_serves() {
     let (runner, client) = bridge("old", &[]);
     let before = text(&call(&client, "pid", "").result());
+    let health = || client.send("GET", "/healthz", &[], "").reply().status;
+    assert_eq!(health(), 200);
     let slow = client.legacy("x/slow", &json!({}));
     // The one after it shows that the server has it.
     assert_eq!(text(&call(&client, "echo", "x").result()), "x");
@@ -135,6 +137,7 @@ fn a_death_answers_who_waited_and_the_next_life_serves() {
     );
     let after = text(&call(&client, "pid", "").result());
     assert_ne!(before, after);
+    until(|| health() == 200);
     assert!(call(&client, "die", "").reply().body["error"]["code"].is_i64());
     assert_ne!(text(&call(&client, "pid", "").result()), after);
     assert!(until_line(&runner, "the bridged server is down").contains("signal 9"));
