@@ -136,7 +136,7 @@ impl Catalogue {
             method: method.map_err(|_| cannot("its method is none of HTTP".to_owned()))?,
             base: self.base(route.base),
             target: route.target(&arguments).map_err(cannot)?,
-            headers: route.headers(&arguments).map_err(cannot)?,
+            headers: route.headers(&schema, &arguments).map_err(cannot)?,
             narrowing: route.narrowing(),
             body: match &route.body {
                 Some(body) => body.make(arguments, |name| route.parameter(name).is_some()).map_err(cannot)?,
@@ -248,7 +248,11 @@ impl Route {
     }
 
     /// Header parameters, and one `Cookie` from all cookie parameters.
-    fn headers(&self, arguments: &Arguments) -> Result<Vec<(HeaderName, HeaderValue)>, String> {
+    fn headers(
+        &self,
+        schema: &Value,
+        arguments: &Arguments,
+    ) -> Result<Vec<(HeaderName, HeaderValue)>, String> {
         let mut headers = Vec::new();
         for (parameter, value) in self.given(Place::Header, arguments) {
             let (style, explode) = (parameter.style, parameter.explode);
@@ -257,9 +261,16 @@ impl Route {
             let name = parameter.wire.parse::<HeaderName>().map_err(|_| refused())?;
             headers.push((name, HeaderValue::from_bytes(text.as_bytes()).map_err(|_| refused())?));
         }
-        let pairs =
-            self.given(Place::Cookie, arguments).flat_map(|(parameter, value)| parameter.pairs(value));
-        let cookies: Vec<String> = pairs.map(|(key, value)| format!("{key}={value}")).collect();
+        let mut cookies: Vec<String> = Vec::new();
+        for (parameter, value) in self.given(Place::Cookie, arguments) {
+            // Its members become cookies of their own, and a session must not be one of them.
+            let unknown =
+                if parameter.explode { validate::unnamed(schema, &parameter.argument, value) } else { None };
+            if let Some(member) = unknown {
+                return Err(format!("argument \"{}\" has no member {member:?}", parameter.argument));
+            }
+            cookies.extend(parameter.pairs(value).into_iter().map(|(key, value)| format!("{key}={value}")));
+        }
         if !cookies.is_empty() {
             let value = HeaderValue::try_from(cookies.join("; "));
             headers.push((http::header::COOKIE, value.map_err(|_| "a cookie is not valid".to_owned())?));
@@ -271,7 +282,9 @@ impl Route {
 impl Parameter {
     /// The pairs of a query or cookie parameter.
     fn pairs(&self, value: &Value) -> Vec<(String, String)> {
-        let keeps = if self.allow_reserved { Keeps::Reserved } else { Keeps::Unreserved };
+        // A semicolon would end a cookie.
+        let is_free = self.allow_reserved && self.place != Place::Cookie;
+        let keeps = if is_free { Keeps::Reserved } else { Keeps::Unreserved };
         encode::pairs(&self.wire, value, self.style, self.explode, keeps)
     }
 }

@@ -25,6 +25,18 @@ pub(super) fn admits_null(root: &Value, schema: &Value) -> bool {
     problems_of(root, schema, &Value::Null).is_empty()
 }
 
+/// A member of an object that the schema of its argument does not name.
+pub(super) fn unnamed<'a>(root: &Value, argument: &str, value: &'a Value) -> Option<&'a str> {
+    let resolver = Resolver::new(root);
+    let written = root.get("properties").and_then(|all| all.get(argument));
+    let schema = written.and_then(|schema| resolver.follow(schema).ok());
+    let parts = schema.and_then(|schema| schema.get("allOf")).and_then(Value::as_array).into_iter().flatten();
+    let parts: Vec<&Value> = parts.filter_map(|part| resolver.follow(part).ok()).chain(schema).collect();
+    let is_named =
+        |name: &str| parts.iter().any(|part| part.get("properties").is_some_and(|p| p.get(name).is_some()));
+    value.as_object()?.keys().map(String::as_str).find(|name| !is_named(name))
+}
+
 /// Reads a number or a truth from a text where a schema wants one. On the wire of a path, a query or a
 /// header they are the same.
 pub(super) fn from_text(schema: &Value, value: &mut Value) {

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use super::redirect::{FOLLOWED_MAX, onward};
 use super::{Upstream, log_headers};
 use crate::client::{ClientError, Limits, Reply};
+use crate::openapi::percent_decoded;
 use crate::tools::Security;
 
 /// The largest reply.
@@ -186,12 +187,15 @@ fn chance() -> f64 {
     byte.map_or(0.5, |byte| f64::from(byte.expose()[0]) / 255.0)
 }
 
-/// A URL with one more pair in its query.
+/// A URL with one more pair in its query, in the place of any other of that name.
 fn with_pair(uri: &Uri, pair: &str) -> Result<Uri, String> {
     let target = uri.path_and_query().map_or("/", PathAndQuery::as_str);
-    let separator = if target.contains('?') { '&' } else { '?' };
+    let (path, query) = target.split_once('?').unwrap_or((target, ""));
+    let name = |pair: &str| percent_decoded(pair.split('=').next().unwrap_or_default().as_bytes());
+    let others = query.split('&').filter(|other| !other.is_empty() && name(other) != name(pair));
+    let query: Vec<&str> = others.chain([pair]).collect();
     let mut parts = uri.clone().into_parts();
-    let target = format!("{target}{separator}{pair}").parse();
+    let target = format!("{path}?{}", query.join("&")).parse();
     parts.path_and_query = Some(target.map_err(|_| "the arguments make no valid URL".to_owned())?);
     Uri::from_parts(parts).map_err(|_| "the arguments make no valid URL".to_owned())
 }
@@ -217,6 +221,13 @@ mod tests {
         assert!(pause(&Method::DELETE, &reply(503, "1"), 0).is_some());
         assert!(pause(&Method::POST, &reply(503, "1"), 0).is_none());
         assert!(pause(&Method::GET, &reply(500, "1"), 0).is_none());
+    }
+
+    #[test]
+    fn a_key_stands_in_for_what_an_argument_said() {
+        let with = |uri: &str| with_pair(&uri.parse().unwrap(), "k=s").unwrap().to_string();
+        assert_eq!(with("http://a/b"), "http://a/b?k=s");
+        assert_eq!(with("http://a/b?x=1&k=mine&%6b=2&y"), "http://a/b?x=1&y&k=s");
     }
 
     #[test]

@@ -213,10 +213,15 @@ fn chosen<'a>(security: &Security, schemes: &'a BTreeMap<String, Key>) -> Vec<&'
     complete.map(|names| keys(names)).or(whole).unwrap_or_default()
 }
 
-/// Adds a cookie.
+/// Adds a cookie, in the place of any other of its name.
 fn add_cookie(headers: &mut HeaderMap, pair: &str) {
+    fn name(pair: &[u8]) -> &[u8] {
+        pair.split(|byte| *byte == b'=').next().unwrap_or_default().trim_ascii()
+    }
     let before = headers.get(header::COOKIE).map(|value| value.as_bytes().to_vec());
-    let parts: Vec<&[u8]> = before.iter().map(Vec::as_slice).chain([pair.as_bytes()]).collect();
+    let others = before.iter().flat_map(|all| all.split(|byte| *byte == b';')).map(<[u8]>::trim_ascii);
+    let others = others.filter(|other| name(other) != name(pair.as_bytes()));
+    let parts: Vec<&[u8]> = others.chain([pair.as_bytes()]).collect();
     if let Ok(mut value) = HeaderValue::from_bytes(&parts.join(&b"; "[..])) {
         value.set_sensitive(true);
         headers.insert(header::COOKIE, value);
@@ -247,7 +252,7 @@ mod tests {
     /// The headers and the query that an operation's request gets.
     async fn given(credentials: &Credentials, security: &Security) -> (HeaderMap, Vec<String>) {
         let mut headers = HeaderMap::new();
-        headers.insert(header::COOKIE, HeaderValue::from_static("mine=1"));
+        headers.insert(header::COOKIE, HeaderValue::from_static("mine=1; k=mine"));
         let given = credentials.give(security, &Client::default()).await.unwrap();
         given.set_headers(&mut headers);
         (headers, given.query().map(str::to_owned).collect())
