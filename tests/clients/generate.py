@@ -121,7 +121,8 @@ class Generator:
         for name in required - set(made):
             extra = schema.get("additionalProperties")
             made[name] = self.value(extra if isinstance(extra, dict) else {}, depth + 1)
-        least = max(schema.get("minProperties", 0), 1 if depth == 1 and "properties" not in schema else 0)
+        # Nor does an empty object.
+        least = max(schema.get("minProperties", 0), 1 if depth == 1 else 0)
         while len(made) < least:
             missing = [name for name in schema.get("properties", {}) if name not in made]
             extra = schema.get("additionalProperties")

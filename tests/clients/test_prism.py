@@ -31,6 +31,10 @@ DOCUMENTS = {
     "styles": EXAMPLES / "3.1/json/parameters-style.json",
 }
 
+# Where Prism is wrong: it reads every part of a multipart body as text, and looks for reserved characters in parts,
+# where percent-encoding means nothing. A name that is not refused any more is to be taken off.
+MISTAKEN = {"styles": {"formData_standard", "formData_form_nonExploded"}}
+
 # Prism's own words for a request that is not what the document says.
 OURS = re.compile(r"errors#(UNPROCESSABLE_ENTITY|NO_PATH_MATCHED|NO_METHOD_MATCHED|NO_SERVER|INVALID_CONTENT_TYPE|UNSUPPORTED)")
 
@@ -123,4 +127,7 @@ def test_every_operation_is_called_as_its_document_says(name, tmp_path):
     out = os.environ.get("PRISM_PROBLEMS")
     if out:
         pathlib.Path(out, f"{name}.json").write_text(json.dumps(problems, indent=1))
+    mistaken = {problem[0] for problem in problems} & MISTAKEN.get(name, set())
+    assert mistaken == MISTAKEN.get(name, set())
+    problems = [problem for problem in problems if problem[0] not in mistaken]
     assert not problems, json.dumps(problems[:10], indent=1)

