@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::accounts::{self, NUMBER_MAX};
 use super::error::Problems;
 use super::item::Item;
+use super::seldom::Part;
 
 /// Most supplementary groups.
 const GROUPS_MAX: usize = 256;
@@ -41,6 +42,10 @@ pub(crate) struct User {
     pub(crate) home: Box<str>,
     /// `SHELL`
     pub(crate) shell: Box<str>,
+}
+
+impl Part for Identity {
+    const UNSAID: &'static Self = &Self { user: None, group: None, groups: None };
 }
 
 impl Identity {

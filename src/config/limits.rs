@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::error::Problems;
 use super::item::{Choice, Item};
 use super::said::set;
+use super::seldom::Part;
 use super::units;
 use crate::sys::setup::{CAPABILITIES, RESOURCES};
 
@@ -86,6 +87,24 @@ pub(crate) struct Limits {
     pub(crate) ambient: Option<u64>,
     /// Whether it can gain no privileges.
     pub(crate) no_new_privileges: Option<bool>,
+}
+
+impl Part for Limits {
+    const UNSAID: &'static Self = &Self {
+        memory: None,
+        cpu: None,
+        pids: None,
+        rlimits: BTreeMap::new(),
+        nice: None,
+        io_class: None,
+        io_level: None,
+        oom_score_adj: None,
+        cpu_affinity: None,
+        scheduling: None,
+        bounding: None,
+        ambient: None,
+        no_new_privileges: None,
+    };
 }
 
 /// A resource limit; [`u64::MAX`] is without end.

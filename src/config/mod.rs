@@ -28,6 +28,7 @@ mod reach;
 mod readiness;
 mod said;
 mod sandbox;
+mod seldom;
 mod server;
 mod service;
 mod settings;

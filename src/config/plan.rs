@@ -14,6 +14,7 @@ use super::control::Control;
 use super::identity::Identity;
 use super::limits::Limits;
 use super::sandbox::Sandbox;
+use super::seldom::{Part, Seldom};
 
 /// Everything the configuration says. It crosses a pipe as JSON when a reload is read by a child.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -85,7 +86,7 @@ pub(crate) struct Service {
     /// What it waits for; the names are those of other services, and there is no circle.
     pub(crate) depends_on: Vec<Dependency>,
     /// Exits that are good ones, beside code 0.
-    pub(crate) success: Success,
+    pub(crate) success: Seldom<Success>,
     /// What its end means for the whole.
     pub(crate) on_exit: OnExit,
     /// What is run.
@@ -105,17 +106,17 @@ pub(crate) struct Service {
     /// Its root, if it is another one.
     pub(crate) chroot: Option<PathBuf>,
     /// Who it runs as.
-    pub(crate) identity: Identity,
+    pub(crate) identity: Seldom<Identity>,
     /// How much of the machine it gets.
-    pub(crate) limits: Limits,
+    pub(crate) limits: Seldom<Limits>,
     /// The walls around it.
-    pub(crate) sandbox: Option<Sandbox>,
+    pub(crate) sandbox: Option<Box<Sandbox>>,
     /// Whether it is given a channel.
     pub(crate) channel: bool,
     /// What counts as ready.
     pub(crate) readiness: Readiness,
     /// What a child asks until it is ready, if that is how it is known.
-    pub(crate) ready_probe: Option<Probe>,
+    pub(crate) ready_probe: Option<Box<Probe>>,
     /// Ready within this, or it has failed (`processTimeout`).
     pub(crate) ready_timeout: Duration,
     /// When it is started again.
@@ -127,7 +128,7 @@ pub(crate) struct Service {
     /// How its health is known; `None` for type `none`.
     pub(crate) health_check: Option<HealthCheck>,
     /// What a child asks for that; without, the service is asked on its channel.
-    pub(crate) health_probe: Option<Probe>,
+    pub(crate) health_probe: Option<Box<Probe>>,
     /// What becomes of its output.
     pub(crate) log: Log,
     /// `processConfig`: its file's own JSON object, compact, before substitution, secrets masked.
@@ -250,6 +251,10 @@ pub(crate) struct Success {
     pub(crate) codes: Vec<u8>,
     /// Signals.
     pub(crate) signals: Vec<i32>,
+}
+
+impl Part for Success {
+    const UNSAID: &'static Self = &Self { codes: Vec::new(), signals: Vec::new() };
 }
 
 /// What a service's end means for the whole.

@@ -46,6 +46,7 @@ const LAST_ANSWER_MS: u16 = 1000;
 pub(crate) fn run(socket: OwnedFd) -> u8 {
     ignore_signals();
     memory::settle();
+    memory::hold_text();
     // Two for each service; where that is not allowed the limit stays as it is.
     let _before = own::raise_descriptors();
     match serve(socket) {

@@ -168,10 +168,12 @@ impl Supervisor {
         };
         let plan = &unit.plan;
         let (probe, within) = match purpose {
-            Purpose::Ready => (&plan.ready_probe, plan.ready_timeout),
-            Purpose::Health => (&plan.health_probe, plan.health_check.map_or(SLACK, |check| check.timeout)),
+            Purpose::Ready => (plan.ready_probe.as_deref(), plan.ready_timeout),
+            Purpose::Health => {
+                (plan.health_probe.as_deref(), plan.health_check.map_or(SLACK, |check| check.timeout))
+            }
         };
-        let Some(probe) = probe.clone() else { return Err((Blame::Service, "nothing to ask".to_owned())) };
+        let Some(probe) = probe.cloned() else { return Err((Blame::Service, "nothing to ask".to_owned())) };
         let is_exec = matches!(probe, Probe::Exec(_));
         let question = Question { probe, within, patient: purpose == Purpose::Ready };
         let question = serde_json::to_vec(&question).map_err(|error| (Blame::Service, error.to_string()))?;

@@ -7,7 +7,7 @@ use std::time::Instant;
 use crate::config::plan::Service;
 use crate::life::policy::{Bound, Event, Exit, Pid};
 use crate::life::roster::Id;
-use crate::sys::cgroup::{self, Bounds, Group, Hierarchy};
+use crate::sys::cgroup::{self, Bounds, Group, Hierarchy, OwnKills};
 use crate::sys::{own, signal};
 
 use super::Supervisor;
@@ -22,7 +22,7 @@ pub(super) struct Enforcement {
     /// Our part of the hierarchy of control groups.
     hierarchy: Option<Hierarchy>,
     /// Processes that the kernel had killed for want of memory in the group that we are in.
-    oom_kills: u64,
+    own_kills: OwnKills,
     /// Everybody, as they were last looked at: one look serves all who need one in a turn.
     pub(super) looked: Looked,
 }
@@ -34,7 +34,7 @@ impl Enforcement {
         if hierarchy.is_some() {
             ::log::debug!("services get control groups of their own");
         }
-        Self { hierarchy, oom_kills: cgroup::own_oom_kills().unwrap_or(0), looked: Looked::default() }
+        Self { hierarchy, own_kills: OwnKills::begin(), looked: Looked::default() }
     }
 
     /// Makes ready what holds the limits of a new process. With `own_user`, nobody else runs as its user.
@@ -43,7 +43,7 @@ impl Enforcement {
         let wanted = Bounds { memory: limits.memory, cpu: limits.cpu, pids: limits.pids };
         let group = self.hierarchy.as_ref().and_then(|hierarchy| {
             // One that cannot be had is done without: what it would have held is looked at.
-            hierarchy.group(&plan.id, wanted).ok()
+            hierarchy.group(&plan.id, wanted).ok().map(Box::new)
         });
         let held = group.as_ref().map(|group| group.bounds).unwrap_or_default();
         let unheld = wanted.pids.filter(|_| held.pids.is_none());
@@ -54,8 +54,8 @@ impl Enforcement {
             pids: unheld.filter(|_| !is_counted),
         };
         let is_bounded = wanted != Bounds::default() || limits.rlimits.contains_key("nproc");
-        let watch =
-            (left != Bounds::default() || (is_bounded && group.is_none())).then(|| Watch::new(left, now));
+        let watch = (left != Bounds::default() || (is_bounded && group.is_none()))
+            .then(|| Box::new(Watch::new(left, now)));
         let nproc = unheld
             .map(|pids| own::at_most_processes(if is_counted { pids } else { pids.saturating_add(SPARE) }));
         Hold { group, nproc, is_counted, watch }
@@ -66,13 +66,13 @@ impl Enforcement {
 #[derive(Debug)]
 pub(super) struct Hold {
     /// Its control group.
-    pub(super) group: Option<Group>,
+    pub(super) group: Option<Box<Group>>,
     /// Processes that its user may have. Root may always have more.
     pub(super) nproc: Option<u64>,
     /// Whether that is the limit itself; otherwise it only bounds what can happen between two looks.
     is_counted: bool,
     /// What is looked at.
-    pub(super) watch: Option<Watch>,
+    pub(super) watch: Option<Box<Watch>>,
 }
 
 impl Hold {
@@ -99,17 +99,17 @@ impl Hold {
                 words.insert(name.into(), by.into());
             }
         };
-        say(self.watch.as_ref().map(|watch| watch.bounds).unwrap_or_default(), "watched");
+        say(self.watch.as_deref().map(|watch| watch.bounds).unwrap_or_default(), "watched");
         let counted = self.is_counted.then_some(0);
         say(Bounds { pids: counted, ..Bounds::default() }, "rlimit");
-        say(self.group.as_ref().map(|group| group.bounds).unwrap_or_default(), "cgroup");
+        say(self.group.as_deref().map(|group| group.bounds).unwrap_or_default(), "cgroup");
         words
     }
 
     /// Bytes it has in memory, where that is known.
     pub(super) fn memory(&self) -> Option<u64> {
-        let held = self.group.as_ref().filter(|group| group.bounds.memory.is_some());
-        held.and_then(Group::memory).or_else(|| self.watch.as_ref()?.memory)
+        let held = self.group.as_deref().filter(|group| group.bounds.memory.is_some());
+        held.and_then(Group::memory).or_else(|| self.watch.as_deref()?.memory)
     }
 }
 
@@ -142,11 +142,9 @@ impl Supervisor {
         if !matches!(exit, Exit::Signal { number: libc::SIGKILL, .. }) {
             return;
         }
-        let group = self.hold(id).and_then(|hold| hold.group.as_ref());
+        let group = self.hold(id).and_then(|hold| hold.group.as_deref());
         let killed = group.map_or(0, Group::oom_kills);
-        let around = cgroup::own_oom_kills().unwrap_or(0);
-        let before = std::mem::replace(&mut self.enforcement.oom_kills, around);
-        if killed > 0 || around > before {
+        if self.enforcement.own_kills.are_more() || killed > 0 {
             let event = Event::Exceeded(Bound::Memory);
             self.roster.on(id, event, self.now.instant, &mut self.todo);
         }
@@ -158,7 +156,7 @@ impl Supervisor {
         let pidfd = present.and_then(|present| present.pidfd.as_ref()).map(std::os::fd::AsFd::as_fd);
         signal::is_group_left(leader, pidfd)
             || self.is_main_left(id)
-            || self.hold(id).and_then(|hold| hold.group.as_ref()).is_some_and(Group::is_populated)
+            || self.hold(id).and_then(|hold| hold.group.as_deref()).is_some_and(Group::is_populated)
     }
 
     /// Whether a control group says who belongs to a service.
@@ -169,14 +167,14 @@ impl Supervisor {
     /// Asks those of a service to end whom its leader left behind, wherever they went.
     pub(super) fn ask_rest(&self, id: Id) {
         let Some(unit) = self.unit(id) else { return };
-        if let Some(group) = self.hold(id).and_then(|hold| hold.group.as_ref()) {
+        if let Some(group) = self.hold(id).and_then(|hold| hold.group.as_deref()) {
             group.signal(unit.plan.stop.signal);
         }
     }
 
     /// Kills all of a service.
     pub(super) fn kill(&mut self, id: Id, leader: Pid) {
-        match self.hold(id).and_then(|hold| hold.group.as_ref()) {
+        match self.hold(id).and_then(|hold| hold.group.as_deref()) {
             Some(group) => group.kill(),
             None => self.kill_tree(id),
         }

@@ -161,7 +161,7 @@ impl Supervisor {
                 }
             }
             FromService::ProcessMetrics { metrics, .. } => {
-                unit.metrics = Some(metrics);
+                unit.metrics = Some(Box::new(metrics));
                 self.heed_usage(id, &metrics);
                 let Some(unit) = self.unit_mut(id) else { return };
                 let Some(present) = &mut unit.present else { return };

@@ -348,6 +348,7 @@ impl Supervisor {
         if !self.is_slim && self.roster.is_settled() && self.todo.is_empty() && self.scribe.is_up_to_date() {
             self.is_slim = true;
             memory::give_back();
+            memory::hold_text();
         }
     }
 

@@ -27,7 +27,7 @@ pub(super) fn owner(plan: &Service) -> Option<u32> {
 /// What a service's process is made with.
 pub(super) fn of<'a>(plan: &Service, hold: Option<&'a Hold>) -> Setup<'a> {
     Setup {
-        group: hold.and_then(|hold| hold.group.as_ref()),
+        group: hold.and_then(|hold| hold.group.as_deref()),
         umask: Some(plan.umask),
         root: plan.chroot.as_ref().map(|root| CString::new(root.as_os_str().as_bytes()).unwrap_or_default()),
         sandbox: None,

@@ -59,7 +59,7 @@ pub(super) struct Unit {
     /// How its last processes ended, the latest first.
     pub(super) ends: VecDeque<LastEnd>,
     /// As it last said.
-    pub(super) metrics: Option<Metrics>,
+    pub(super) metrics: Option<Box<Metrics>>,
     /// As it last said, or failed to say.
     pub(super) health: Health,
     /// When that was.
@@ -244,7 +244,7 @@ impl Unit {
             restart_count: life.restarts(),
             last_error: self.last_error.as_deref().map(Cow::Borrowed),
             memory_usage: self.memory(),
-            cpu_usage: self.metrics.and_then(|metrics| metrics.cpu_usage),
+            cpu_usage: self.metrics.as_deref().and_then(|metrics| metrics.cpu_usage),
             config_file_path: config_file.map(|path| Cow::Owned(path.to_string_lossy().into_owned())),
             working_directory: self.plan.working_directory.to_string_lossy(),
             process_config: shown,
@@ -273,9 +273,9 @@ impl Unit {
             enforced_by: self.present.as_ref().map(|present| present.hold.words()).unwrap_or_default(),
             memory_pressure: self.memory_pressure(),
             retry_in: life.state().retry_at().map(|at| millis(at.saturating_duration_since(now.instant))),
-            request_count: self.metrics.and_then(|metrics| metrics.request_count).map(whole),
-            error_count: self.metrics.and_then(|metrics| metrics.error_count).map(whole),
-            average_response_time: self.metrics.and_then(|metrics| metrics.average_response_time),
+            request_count: self.metrics.as_deref().and_then(|metrics| metrics.request_count).map(whole),
+            error_count: self.metrics.as_deref().and_then(|metrics| metrics.error_count).map(whole),
+            average_response_time: self.metrics.as_deref().and_then(|metrics| metrics.average_response_time),
             status_text: self.present.as_ref().and_then(|present| present.told.status.clone()),
             reloading: self.present.as_ref().is_some_and(|present| present.told.is_reloading),
             dropped_lines: self.dropped_lines,
@@ -291,23 +291,23 @@ impl Unit {
 
     /// What is looked at of it.
     pub(super) fn watch(&self) -> Option<&Watch> {
-        self.present.as_ref()?.hold.watch.as_ref()
+        self.present.as_ref()?.hold.watch.as_deref()
     }
 
     /// The same, to be changed.
     pub(super) fn watch_mut(&mut self) -> Option<&mut Watch> {
-        self.present.as_mut()?.hold.watch.as_mut()
+        self.present.as_mut()?.hold.watch.as_deref_mut()
     }
 
     /// Its memory: what counts for its limit, or else as it last said.
     fn memory(&self) -> Option<u64> {
         let held = self.present.as_ref().and_then(|present| present.hold.memory());
-        held.or_else(|| self.metrics.and_then(|metrics| metrics.memory_usage).map(whole))
+        held.or_else(|| self.metrics.as_deref().and_then(|metrics| metrics.memory_usage).map(whole))
     }
 
     /// How long some of it waited for memory lately.
     fn memory_pressure(&self) -> Option<f64> {
-        self.present.as_ref()?.hold.group.as_ref()?.memory_pressure()
+        self.present.as_ref()?.hold.group.as_deref()?.memory_pressure()
     }
 
     /// Its health in the word that is shown.

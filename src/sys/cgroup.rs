@@ -182,9 +182,33 @@ impl Drop for Group {
     }
 }
 
-/// Processes that the kernel has killed for want of memory in the group that we were started in.
-pub(crate) fn own_oom_kills() -> Option<u64> {
-    value(&own_place()?, "memory.events", "oom_kill")
+/// Processes that the kernel kills for want of memory in the group that we are in.
+#[derive(Debug)]
+pub(crate) struct OwnKills {
+    /// The group, if it counts them.
+    place: Option<PathBuf>,
+    /// So many were counted when somebody last asked.
+    seen: u64,
+}
+
+impl OwnKills {
+    /// Counts from now on. Which group it is does not change while we run.
+    pub(crate) fn begin() -> Self {
+        let counted = own_place().and_then(|place| Some((Self::count(&place)?, place)));
+        let (seen, place) = counted.map_or((0, None), |(seen, place)| (seen, Some(place)));
+        Self { place, seen }
+    }
+
+    /// Whether there are more than when this was last asked.
+    pub(crate) fn are_more(&mut self) -> bool {
+        let count = self.place.as_deref().and_then(Self::count).unwrap_or(self.seen);
+        std::mem::replace(&mut self.seen, count) < count
+    }
+
+    /// How many there are.
+    fn count(place: &Path) -> Option<u64> {
+        value(place, "memory.events", "oom_kill")
+    }
 }
 
 /// Whether a folder had to be made.

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use crate::life::policy::Pid;
 
+use super::proc;
+
 /// The variable that marks every process of a service, and whoever descends from it, with the id of its record.
 pub(crate) const MARK: &str = "MCP_INIT_INSTANCE";
 
@@ -18,7 +20,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(2);
 /// nothing is lost while nobody but us reaps. Empty where it does not tell (no `/proc`, or a kernel without
 /// `CONFIG_PROC_CHILDREN`).
 pub(crate) fn children() -> Vec<Pid> {
-    let text = fs::read_to_string("/proc/thread-self/children").unwrap_or_default();
+    let text = proc::text("/proc/thread-self/children").unwrap_or_default();
     text.split_whitespace().filter_map(|word| word.parse().ok().map(Pid)).collect()
 }
 

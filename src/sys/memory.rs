@@ -27,6 +27,18 @@ pub fn give_back() {
 /// for months need not hold the code that read its document. What is needed after all comes back from the page
 /// cache, or from disk; so this is not for PID 1, which must wait for no disk.
 pub fn forget_text() {
+    advise_text(libc::MADV_DONTNEED);
+}
+
+/// Takes hold of the program's own code and constants, all of them: who has to go on when a disk hangs must not
+/// wait for that disk to bring the code that says so. Two processes of the program share them. A kernel before
+/// 5.14 cannot be told, and brings them when they are needed.
+pub(crate) fn hold_text() {
+    advise_text(libc::MADV_POPULATE_READ);
+}
+
+/// Tells the kernel what becomes of the program's own code and constants.
+fn advise_text(advice: libc::c_int) {
     unsafe extern "C" {
         /// First byte of the program in memory: the linker defines it.
         static __executable_start: u8;
@@ -39,8 +51,8 @@ pub fn forget_text() {
     let Some(bytes) = end.addr().checked_sub(start.addr()) else { return };
     let whole_pages = bytes & !(PAGE_BYTES.wrapping_sub(1));
     // SAFETY: these pages are mapped from the program's file and never written to; whoever touches one again,
-    // this function included, gets the same bytes from the file.
+    // this function included, gets the same bytes from the file, whatever the advice was.
     unsafe {
-        libc::madvise(start.cast_mut().cast(), whole_pages, libc::MADV_DONTNEED);
+        libc::madvise(start.cast_mut().cast(), whole_pages, advice);
     }
 }

@@ -1,15 +1,29 @@
 //! What `/proc` says of a process. It is asked only when somebody looks; `/proc` is no disk.
 
-use std::fs;
+use std::fs::File;
+use std::io::Read;
 
 use nix::unistd::{getpgid, getsid};
 
 use crate::life::policy::Pid;
 
+/// What is read of a file of `/proc` at once, and most of the time all of it.
+const USUAL_BYTES: usize = 4096;
+/// No file of `/proc` is taken to be longer.
+const BYTES_MAX: u64 = 16 * 1024 * 1024;
+
+/// The text of a file of `/proc`. These have no size that could be asked for: each read makes the kernel write
+/// the text again, so there are few of them.
+pub(crate) fn text(path: &str) -> Option<String> {
+    let mut text = String::with_capacity(USUAL_BYTES);
+    File::open(path).ok()?.take(BYTES_MAX).read_to_string(&mut text).ok()?;
+    Some(text)
+}
+
 /// When the process was started, in clock ticks since boot: field 22 of `/proc/PID/stat`. With its pid it names
 /// one process for as long as the machine is up.
 pub(crate) fn start_ticks(pid: Pid) -> Option<u64> {
-    let stat = fs::read_to_string(format!("/proc/{}/stat", pid.0)).ok()?;
+    let stat = text(&format!("/proc/{}/stat", pid.0))?;
     // The name (field 2) may hold blanks and brackets; it ends at the last bracket.
     stat.rsplit_once(')')?.1.split_whitespace().nth(19)?.parse().ok()
 }
@@ -17,7 +31,7 @@ pub(crate) fn start_ticks(pid: Pid) -> Option<u64> {
 /// Whether a signal would do anything to the first process of a PID namespace: the kernel keeps from it what it
 /// neither handles nor ignores. One that cannot be asked is gone, or as good as any.
 pub(crate) fn heeds(pid: Pid, signal: i32) -> bool {
-    let Ok(status) = fs::read_to_string(format!("/proc/{}/status", pid.0)) else { return true };
+    let Some(status) = text(&format!("/proc/{}/status", pid.0)) else { return true };
     let has = |name: &str| {
         let mask = status.lines().find_map(|line| line.strip_prefix(name));
         let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
@@ -29,7 +43,7 @@ pub(crate) fn heeds(pid: Pid, signal: i32) -> bool {
 
 /// The process that made it, or took it in: field 4 of `/proc/PID/stat`.
 pub(crate) fn parent(pid: Pid) -> Option<Pid> {
-    let stat = fs::read_to_string(format!("/proc/{}/stat", pid.0)).ok()?;
+    let stat = text(&format!("/proc/{}/stat", pid.0))?;
     let parent = stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()?;
     (parent > 0).then_some(Pid(parent))
 }

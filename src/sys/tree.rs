@@ -7,7 +7,7 @@ use std::os::fd::AsFd;
 
 use crate::life::policy::Pid;
 
-use super::signal;
+use super::{proc, signal};
 
 /// One process, as it was when it was read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,7 +78,7 @@ pub(crate) fn of(leader: Seen, seen: &[Seen], all: &[Process]) -> Vec<Process> {
 pub(crate) fn memory(processes: &[Process]) -> u64 {
     let (mut own, mut shared) = (0_u64, 0_u64);
     for process in processes {
-        let text = fs::read_to_string(format!("/proc/{}/status", process.pid.0)).unwrap_or_default();
+        let text = proc::text(&format!("/proc/{}/status", process.pid.0)).unwrap_or_default();
         let kilobytes = |key: &str| -> u64 {
             let line = text.lines().find_map(|line| line.strip_prefix(key));
             line.and_then(|rest| rest.split_whitespace().next()?.parse().ok()).unwrap_or(0)
@@ -114,7 +114,7 @@ pub(crate) fn signal_groups(processes: &[Process], number: i32) {
 
 /// What `/proc` says of a process.
 fn read(pid: Pid) -> Option<Process> {
-    parse(pid, &fs::read_to_string(format!("/proc/{}/stat", pid.0)).ok()?)
+    parse(pid, &proc::text(&format!("/proc/{}/stat", pid.0))?)
 }
 
 /// The same, from the line. The name in it may hold blanks and brackets; it ends at the last bracket.
