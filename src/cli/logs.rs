@@ -1,4 +1,4 @@
-//! `logs` and `events`: lines that were written, and lines to come. Where they are found is the trail's concern.
+//! `logs`, `events` and `alerts`: lines that were written, and lines to come. Where they are found is the trail's concern.
 
 use std::fs;
 use std::io;
@@ -7,6 +7,7 @@ use std::os::fd::AsFd;
 use nix::poll::{PollFd, PollFlags, poll};
 use serde_json::json;
 
+use super::alert;
 use super::arguments::Invocation;
 use super::event;
 use super::failure::{Failure, OK};
@@ -62,15 +63,32 @@ pub(super) fn output(invocation: &Invocation, places: &Places, out: &mut Output)
 
 /// `events [-f] [-n N]`.
 pub(super) fn events(invocation: &Invocation, places: &Places, out: &mut Output) -> Result<u8, Failure> {
+    journal("events.jsonl", "the events", event::render, invocation, places, out)
+}
+
+/// `alerts [-f] [-n N]`.
+pub(super) fn alerts(invocation: &Invocation, places: &Places, out: &mut Output) -> Result<u8, Failure> {
+    journal("alerts.jsonl", "the alerts", alert::render, invocation, places, out)
+}
+
+/// The same for a file of JSON lines.
+fn journal(
+    file: &str,
+    object: &str,
+    render: fn(&[u8], &mut Output),
+    invocation: &Invocation,
+    places: &Places,
+    out: &mut Output,
+) -> Result<u8, Failure> {
     let last = Some(lines(invocation)?.unwrap_or(LINES));
-    let trail = Trail::of_journal(places.settings()?.state_dir.join("events.jsonl"));
+    let trail = Trail::of_journal(places.settings()?.state_dir.join(file));
     let as_json = invocation.json();
-    follow(invocation, &trail, Wanted { last, since: None }, "the events", out, &mut |line, out| {
+    follow(invocation, &trail, Wanted { last, since: None }, object, out, &mut |line, out| {
         if as_json {
             out.raw(line);
             out.text("\n");
         } else {
-            event::render(line, out);
+            render(line, out);
         }
         Ok(())
     })

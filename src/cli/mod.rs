@@ -3,6 +3,7 @@
 //! `arguments` reads the command line by the table in `verbs` and `options`; each verb has a file of its own,
 //! or shares one with its sisters; `output` is the only way to standard output.
 
+mod alert;
 mod arguments;
 mod check;
 mod configure;
@@ -29,6 +30,7 @@ mod tests;
 mod trail;
 mod units;
 mod verbs;
+mod verbs_of_care;
 mod verbs_of_change;
 mod verbs_of_helpers;
 
@@ -102,6 +104,7 @@ fn dispatch(invocation: &Invocation, out: &mut Output) -> Result<u8, Failure> {
         Does::Shutdown => orders::shutdown(invocation, &places()?, out),
         Does::Logs => logs::output(invocation, &places()?, out),
         Does::Events => logs::events(invocation, &places()?, out),
+        Does::Alerts => logs::alerts(invocation, &places()?, out),
         Does::Check => check::answer(invocation, &places()?, out),
         Does::Health => health::answer(invocation, &places()?, out),
         Does::Metrics => metrics::answer(invocation, &places()?, out),

@@ -144,6 +144,7 @@ pub(super) const FILES: &[(&str, &str)] = &[
     ("/var/lib/mcp-init/services/SERVICE/process.json", "what is known of it"),
     ("/var/lib/mcp-init/services/SERVICE/health.jsonl", "its health checks"),
     ("/var/lib/mcp-init/events.jsonl", "what happened"),
+    ("/var/lib/mcp-init/alerts.jsonl", "what somebody should know of"),
     ("/var/log/mcp-init/SERVICE/current", "its output; older parts lie beside it"),
     ("/var/log/mcp-init/mcp-init.log", "what the supervisor says of itself"),
 ];

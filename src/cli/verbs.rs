@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use super::failure::{FAILED, NOT_RUNNING, OK, SECOND, SYSTEM, UNKNOWN};
 use super::options::{Flag, Opt, WAITING, switch, valued};
+use super::verbs_of_care::ALERTS;
 use super::verbs_of_change::{ADD, CREATE, DISABLE, ENABLE, REMOVE, SIGNAL};
 use super::verbs_of_helpers::{KIN, PLAN, PROBE, SCRIBE};
 
@@ -49,6 +50,8 @@ pub(super) enum Does {
     Logs,
     /// Shows events.
     Events,
+    /// Shows alerts.
+    Alerts,
     /// Reads the configuration to find its problems.
     Check,
     /// Answers a probe.
@@ -355,9 +358,10 @@ pub(super) static HELP: Verb = Verb {
 };
 
 /// All of them, in the order people read them.
-static VERBS: [&Verb; 24] = [
-    &RUN, &STATUS, &START, &STOP, &RESTART, &SIGNAL, &LOGS, &EVENTS, &ADD, &CREATE, &REMOVE, &ENABLE,
-    &DISABLE, &CHECK, &RELOAD, &HEALTH, &METRICS, &SHUTDOWN, &VERSION, &HELP, &SCRIBE, &PLAN, &KIN, &PROBE,
+static VERBS: [&Verb; 25] = [
+    &RUN, &STATUS, &START, &STOP, &RESTART, &SIGNAL, &LOGS, &EVENTS, &ALERTS, &ADD, &CREATE, &REMOVE,
+    &ENABLE, &DISABLE, &CHECK, &RELOAD, &HEALTH, &METRICS, &SHUTDOWN, &VERSION, &HELP, &SCRIBE, &PLAN, &KIN,
+    &PROBE,
 ];
 
 /// The verb of this name.

@@ -11,7 +11,8 @@ use super::error::Problems;
 use super::said::Said;
 use super::settings::{self, SettingsSaid};
 use super::{
-    Environment, check_file, control, health, keys, limits, listen, sandbox, server, service, tools,
+    Environment, alerts, check_file, control, health, hooks, keys, limits, listen, sandbox, server, service,
+    tools,
 };
 
 /// The files of one folder of `tests/schema`.
@@ -62,6 +63,10 @@ fn the_schema_knows_the_keys_that_the_program_knows() {
         (&common["properties"]["limits"]["properties"]["scheduling"], &limits::SCHEDULING),
         (&common["properties"]["limits"]["properties"]["capabilities"], &limits::CAPABILITY_SETS),
         (&settings["properties"]["control"], &control::CONTROL),
+        (&settings["properties"]["alertCommands"]["items"], &hooks::ALERT),
+        (&settings["properties"]["eventCommands"]["items"], &hooks::EVENT),
+        (&common["properties"]["alerts"], &alerts::ALERTS),
+        (&common["properties"]["recovery"], &alerts::RECOVERY),
         (&service["properties"]["listen"]["items"], &listen::KEYS),
     ] {
         assert_eq!(in_schema(schema), in_program(keys));

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::alerts;
 use super::env_file;
 use super::error::Problems;
 use super::health;
@@ -16,7 +17,7 @@ use super::units::{self, SIGNAL_MAX};
 use super::{identity, limits};
 
 /// These keys.
-pub(super) const KEYS: [&str; 36] = [
+pub(super) const KEYS: [&str; 38] = [
     "description",
     "enabled",
     "start",
@@ -53,10 +54,12 @@ pub(super) const KEYS: [&str; 36] = [
     "memoryLimit",
     "cpuLimit",
     "pidsLimit",
+    "alerts",
+    "recovery",
 ];
 
 /// Keys of a service that a later version brings.
-pub(super) const LATER: [&str; 4] = ["inheritEnv", "alerts", "schedule", "update"];
+pub(super) const LATER: [&str; 3] = ["inheritEnv", "schedule", "update"];
 
 /// Keys of `restartPolicy`.
 pub(super) const RESTART_POLICY: [&str; 7] = [
@@ -167,6 +170,8 @@ pub(super) fn read(said: &mut Said, item: &Item<'_>, seen: &mut Seen, problems: 
         "memoryLimit" => set(&mut said.limits.memory, item.size(problems)),
         "cpuLimit" => set(&mut said.limits.cpu, limits::cpu(item, problems)),
         "pidsLimit" => set(&mut said.limits.pids, limits::pids(item, problems)),
+        "alerts" => alerts::read(&mut said.alerts, item, problems),
+        "recovery" => alerts::recovery(&mut said.recovery, item, problems),
         _ => return false,
     }
     true

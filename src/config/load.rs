@@ -80,6 +80,11 @@ pub(crate) fn load_edited(
     {
         problems.push(ConfigError::whole(&dir.join(settings::FILE), &problem));
     }
+    if environment.root {
+        for problem in settings.hooks.iter().filter_map(|hook| hook.distrust(environment)) {
+            problems.push(ConfigError::whole(&dir.join(settings::FILE), &problem));
+        }
+    }
     problems.or(Plan { settings, services })
 }
 

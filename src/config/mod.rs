@@ -2,6 +2,7 @@
 //! Nothing is started here, and nothing is remembered.
 
 mod accounts;
+pub(crate) mod alerts;
 mod auth;
 mod bridge;
 pub(crate) mod control;
@@ -14,6 +15,7 @@ mod env_file;
 mod environment;
 mod error;
 mod health;
+pub(crate) mod hooks;
 pub(crate) mod identity;
 mod item;
 mod json;

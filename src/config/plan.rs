@@ -10,7 +10,9 @@ use serde::{Deserialize, Serialize};
 
 use super::probe::Probe;
 
+use super::alerts::{Alerts, REPEAT_AFTER};
 use super::control::Control;
+use super::hooks::Hook;
 use super::identity::Identity;
 use super::limits::Limits;
 use super::sandbox::Sandbox;
@@ -47,6 +49,8 @@ pub(crate) struct Settings {
     pub(crate) log_level: LogLevel,
     /// Who may command.
     pub(crate) control: Control,
+    /// What is run when something happens.
+    pub(crate) hooks: Vec<Hook>,
 }
 
 /// How much the supervisor says of itself.
@@ -67,6 +71,11 @@ impl Service {
     /// Whether it is started with the supervisor, or its sockets are.
     pub(crate) fn is_started_at_boot(&self) -> bool {
         self.enabled && self.start != Start::Manual
+    }
+
+    /// The same alert of it is not told again before this.
+    pub(crate) fn repeat_after(&self) -> Duration {
+        self.alerts.as_ref().and_then(|alerts| alerts.repeat_after).unwrap_or(REPEAT_AFTER)
     }
 }
 
@@ -109,6 +118,10 @@ pub(crate) struct Service {
     pub(crate) identity: Seldom<Identity>,
     /// How much of the machine it gets.
     pub(crate) limits: Seldom<Limits>,
+    /// When somebody is told of it.
+    pub(crate) alerts: Option<Box<Alerts>>,
+    /// So often it is tried to recover it.
+    pub(crate) recovery: u32,
     /// The walls around it.
     pub(crate) sandbox: Option<Box<Sandbox>>,
     /// Whether it is given a channel.

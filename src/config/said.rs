@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::alerts::{self, Alerts};
 use super::course::Course;
 use super::env_file::Variables;
 use super::health::Ask;
@@ -100,6 +101,10 @@ pub(super) struct Said {
     pub(super) identity: Identity,
     /// See [`Service`].
     pub(super) limits: Limits,
+    /// See [`Service`].
+    pub(super) alerts: Alerts,
+    /// See [`Service`].
+    pub(super) recovery: Option<u32>,
 }
 
 /// Restarts in a row before a service is given up.
@@ -135,6 +140,8 @@ impl Said {
         let health_check = self.health_checked.unwrap_or(server).then(|| self.health_check());
         let mut env = self.file_env.clone();
         env.extend(self.env.clone());
+        let restart = self.course.restart(self.restart);
+        let recovery = alerts::attempts(&self, health_check.is_some(), restart);
         let (restart_policy, log) = (self.restart_policy(), self.log());
         let ask = self.ready_probe.filter(|_| readiness == Readiness::Asked);
         let ready_probe = ask.and_then(|ask| ask.complete(&program));
@@ -158,7 +165,7 @@ impl Said {
             readiness,
             ready_probe: ready_probe.map(Box::new),
             ready_timeout: self.ready_timeout.unwrap_or(seconds(30)),
-            restart: self.course.restart(self.restart),
+            restart,
             restart_policy,
             stop: Stop {
                 command: self.course.stop_command.clone().unwrap_or_default(),
@@ -181,6 +188,8 @@ impl Said {
             chroot: self.chroot,
             identity: self.identity.into(),
             limits: self.limits.into(),
+            alerts: (self.alerts != Alerts::default()).then(|| Box::new(self.alerts)),
+            recovery,
             shown: shown.into(),
         }
     }

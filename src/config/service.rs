@@ -5,6 +5,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use super::alerts;
 use super::document::{Document, reason};
 use super::environment::Environment;
 use super::error::{Place, Problems};
@@ -92,6 +93,7 @@ pub(super) fn read_document(
     }
     sandbox::agree(&said, &root, problems);
     health::settle(&mut said, &root, &program, problems);
+    alerts::agree(&mut said, &root, &program, problems);
     let taken = listen::settle(&mut said, &root, &id, address, problems);
     let id_at = root.page.place(id_item.map_or(root.node.at, |item| item.node.at));
     let service = said.complete(&id, program, &root.page.folder, shown);
@@ -182,7 +184,7 @@ fn id(root: &Item<'_>, item: Option<&Item<'_>>, problems: &mut Problems) -> Stri
 }
 
 /// Whether a text is an id. The supervisor's own log lies beside the folders of the services.
-fn is_id(text: &str) -> bool {
+pub(super) fn is_id(text: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
     (1..=64).contains(&text.len())
         && text.bytes().all(plain)

@@ -8,6 +8,7 @@ use super::control::{self, Control};
 use super::document::{Document, Page};
 use super::environment::Environment;
 use super::error::Problems;
+use super::hooks::{self, Hook};
 use super::item::{Choice, Item};
 use super::json::{Kind, Node};
 use super::keys::{self, Seen};
@@ -22,7 +23,7 @@ pub(super) const FILE: &str = "mcp-init.json";
 pub(super) const SCHEMA: &str = "mcp-init.schema.json";
 
 /// Keys of `mcp-init.json`.
-pub(super) const KEYS: [&str; 10] = [
+pub(super) const KEYS: [&str; 12] = [
     "$schema",
     "runtimeDir",
     "stateDir",
@@ -32,11 +33,13 @@ pub(super) const KEYS: [&str; 10] = [
     "restartsPerSecond",
     "logLevel",
     "control",
+    "alertCommands",
+    "eventCommands",
     "defaults",
 ];
 
 /// Keys of `mcp-init.json` that a later version brings.
-pub(super) const LATER: [&str; 2] = ["alertCommands", "eventCommands"];
+pub(super) const LATER: [&str; 0] = [];
 
 /// Values of `logLevel`.
 const LOG_LEVEL: Choice<LogLevel> = Choice {
@@ -77,6 +80,8 @@ pub(super) struct SettingsSaid {
     log_level: Option<LogLevel>,
     /// See [`Settings`].
     control: Option<Control>,
+    /// See [`Settings`].
+    hooks: Vec<Hook>,
 }
 
 /// Reads what the environment says of the settings and of all services.
@@ -133,6 +138,8 @@ pub(super) fn read_document(
             }
             "logLevel" => set(&mut settings.log_level, item.choice(problems, &LOG_LEVEL)),
             "control" => set(&mut settings.control, control::read(&item, problems)),
+            "alertCommands" => settings.hooks.extend(hooks::alerts(&item, problems)),
+            "eventCommands" => settings.hooks.extend(hooks::events(&item, problems)),
             "defaults" => read_defaults(said, &item, problems),
             _ => item.unknown(problems, &KEYS, &LATER),
         }
@@ -178,6 +185,7 @@ impl SettingsSaid {
             restarts_per_second: self.restarts_per_second.unwrap_or(RESTARTS_PER_SECOND),
             log_level: self.log_level.unwrap_or(LogLevel::Info),
             control: self.control.unwrap_or_default(),
+            hooks: self.hooks,
         }
     }
 }

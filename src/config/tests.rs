@@ -228,7 +228,7 @@ fn every_problem_of_every_file_is_told_with_its_place() {
     let wanted = [
         "environment:1:1: PROCESS_TIMEOUT: must be a duration: milliseconds, or like \"30s\" or \"1m30s\" (at most 99d), not what it is set to",
         "mcp-init.json:2:15: logLevel: must be \"error\" or \"warn\" or \"info\" or \"debug\", not \"wran\" (did you mean \"warn\"?)",
-        "mcp-init.json:3:3: alertCommands: is not supported by this version",
+        "mcp-init.json:3:20: alertCommands: must be a list, not an object",
         "services.d/a.json:3:3: restrat: is not a key that is known here (did you mean \"restart\"?)",
         "services.d/a.json:4:3: port: is not a key that is known here (did you mean \"mcpConfig.port\"?)",
         "services.d/a.json:5:14: restart: must be \"always\" or \"on-failure\" or \"never\", not \"allways\" (did you mean \"always\"?)",

@@ -27,6 +27,7 @@ pub(crate) const fn needed(order: &Order) -> (Level, &'static str) {
         Order::Stop(_) => (Level::Operate, "stop services"),
         Order::Restart(_) => (Level::Operate, "restart services"),
         Order::Signal { .. } => (Level::Operate, "signal services"),
+        Order::Alert { .. } => (Level::Administer, "raise alerts"),
         Order::Reload => (Level::Administer, "reload the configuration"),
         Order::Shutdown => (Level::Administer, "shut down"),
     }

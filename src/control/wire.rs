@@ -6,6 +6,8 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use crate::life::alerts::{Kind, Level};
+
 /// Longest request line, in bytes.
 pub(crate) const REQUEST_BYTES_MAX: usize = 64 * 1024;
 
@@ -50,6 +52,18 @@ pub(crate) enum Order {
     Reload,
     /// Answered once no service is on its way (starting or stopping).
     Settled,
+    /// Raises an alert, as the supervisor itself does; told unless the same was shortly before.
+    Alert {
+        /// Id; none: about the supervisor.
+        #[serde(default)]
+        service: Option<Box<str>>,
+        /// How grave it is: `INFO`, `WARNING`, `ERROR`, `CRITICAL`.
+        level: Level,
+        /// What it is about: `update`, `disk`, ...
+        kind: Kind,
+        /// One line.
+        text: Box<str>,
+    },
     /// Stops everything and ends the supervisor; answered before the last step.
     Shutdown,
 }
@@ -114,6 +128,12 @@ pub(crate) struct SupervisorReport {
     pub(crate) turns: u64,
     /// Events that the scribe could not take.
     pub(crate) dropped_events: u64,
+    /// Alerts that were not told because the same was shortly before.
+    #[serde(default)]
+    pub(crate) suppressed_alerts: u64,
+    /// Commands for events that were lost because too many waited.
+    #[serde(default)]
+    pub(crate) dropped_commands: u64,
 }
 
 /// A service: `process.json`, and behind it what only `status --json` shows.

@@ -1,5 +1,6 @@
 //! Decides: events in, actions out, time is an argument. No clock, fd, path, log or fork.
 
+pub(crate) mod alerts;
 pub(crate) mod backoff;
 mod demand;
 mod ending;

@@ -200,6 +200,8 @@ fn begin(plan: Plan, options: RunOptions) -> Result<Supervisor, BootError> {
         strange_letters: 0,
         upward,
         reload: None,
+        alerts: super::alerts::Alerts::default(),
+        hooks: super::hooks::Hooks::default(),
         unfinished: Vec::new(),
         resume_at: None,
         events: Vec::new(),
@@ -228,6 +230,7 @@ fn begin(plan: Plan, options: RunOptions) -> Result<Supervisor, BootError> {
     heard.map_err(|error| system("hear descriptors", &error))?;
     supervisor.renew_scribe();
     supervisor.begin_services(plan.services, now);
+    supervisor.recall_alerts();
     Ok(supervisor)
 }
 

@@ -38,6 +38,8 @@ impl Supervisor {
                 self.main_ended(id, pid, exit);
             } else if self.asker_ended(pid, exit) {
                 // Its end was its answer.
+            } else if self.hook_ended(pid, exit) {
+                // Nobody waits for it.
             } else if self.scribe.pid() == Some(pid) {
                 let how = events::fault(exit, Why::Itself).unwrap_or_else(|| "has ended".to_owned());
                 ::log::error!("the scribe {how}: another follows");

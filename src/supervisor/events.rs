@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::control::wire::LastEnd;
+use crate::life::alerts::Level;
 use crate::life::policy::{Bound, Exit, Why};
 use crate::sys::clock::Stamp;
 use crate::sys::signal;
@@ -57,6 +58,15 @@ pub(super) struct Event<'a> {
     /// Of a refusal: who asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) uid: Option<u32>,
+    /// Of an alert: how grave it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) level: Option<Level>,
+    /// Of an alert, in words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) text: Option<&'a str>,
+    /// Of an alert: so often it was not told since it last was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) suppressed: Option<u64>,
     /// What a reload did, or what was refused.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) summary: Option<&'a str>,

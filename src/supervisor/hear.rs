@@ -5,6 +5,7 @@ use std::time::Duration;
 use mio::Token;
 
 use crate::channel::FromService;
+use crate::life::alerts::{Kind, Level};
 use crate::life::policy::Event;
 use crate::life::roster::Id;
 use crate::life::service::{Service, later};
@@ -182,6 +183,9 @@ impl Supervisor {
         unit.checked = Some(now.stamp);
         unit.touch(now);
         self.tell_health(id, healthy, reason);
+        if healthy {
+            self.note_well(id);
+        }
     }
 
     /// What the scribe said.
@@ -208,11 +212,13 @@ impl Supervisor {
             Said::Degraded(0, _) => {
                 ::log::warn!("the disk takes files again");
                 self.degraded = None;
+                self.relieve(None, &[Kind::Disk], "the disk takes files again");
             }
             Said::Degraded(errno, path) => {
                 let reason = crate::sys::own::reason(&std::io::Error::from_raw_os_error(errno));
                 let words = format!("cannot write {path}: {reason}");
                 ::log::error!("running from memory: {words}");
+                self.alert(None, Level::Error, Kind::Disk, &words);
                 self.degraded = Some(words.into());
             }
             Said::Dropped(id, lines) => {

@@ -203,7 +203,7 @@ pub(super) fn pairs(variables: &BTreeMap<&str, String>) -> Vec<CString> {
 }
 
 /// What a service gets of our own environment.
-fn allowed(environment: &crate::config::Environment) -> BTreeMap<&str, String> {
+pub(super) fn allowed(environment: &crate::config::Environment) -> BTreeMap<&str, String> {
     let own =
         |name: &'static str| environment.get(name).map(|value| (name, value.to_string_lossy().into_owned()));
     let mut variables: BTreeMap<&str, String> = ALLOWED.into_iter().filter_map(own).collect();

@@ -4,6 +4,8 @@
 //! then the scribe, then orders, then time), and only then acts.
 
 mod access;
+mod alarm;
+mod alerts;
 mod askers;
 mod boot;
 mod deaths;
@@ -11,6 +13,7 @@ mod enforce;
 mod events;
 mod hear;
 mod held;
+mod hooks;
 mod kin;
 mod launch;
 mod leftovers;
@@ -60,7 +63,9 @@ pub(crate) use boot::{RunOptions, run};
 pub(crate) use kin::marks;
 pub(crate) use reload::read;
 
+use alerts::Alerts;
 use askers::Askers;
+use hooks::Hooks;
 use notify::Office;
 use orders::Orders;
 use reload::Reload;
@@ -137,6 +142,10 @@ pub(crate) struct Supervisor {
     upward: Option<Upward>,
     /// A reload that is on its way.
     reload: Option<Reload>,
+    /// What was told of troubles.
+    alerts: Alerts,
+    /// What is run when something happens.
+    hooks: Hooks,
     /// Sources that wait to be read further.
     unfinished: Vec<Token>,
     /// When they are.
@@ -213,6 +222,7 @@ impl Supervisor {
         self.answer_orders();
         self.tell_upward();
         self.publish();
+        self.tick_hooks();
         self.attend_scribe();
         self.scribe.look_after(self.now.instant);
         self.slim();
@@ -231,6 +241,8 @@ impl Supervisor {
                 self.drain_deadline(),
                 self.watch_deadline(),
                 self.publish_at,
+                self.alerts.deadline(),
+                self.hooks.deadline(),
                 self.resume_at,
                 self.upward.as_ref().and_then(Upward::deadline),
             ];

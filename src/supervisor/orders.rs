@@ -16,6 +16,7 @@ use crate::life::state::State;
 use crate::scribe::wire::Kind;
 use crate::sys::{own, signal};
 
+use super::hear::quote;
 use super::scribes::Purpose;
 use super::unit::millis;
 use super::{CLIENTS, LISTENER, Supervisor, records};
@@ -145,6 +146,14 @@ impl Supervisor {
                 }
             }
             Order::Reload => self.begin_reload(Some((client, id))),
+            Order::Alert { service, level, kind, text } => match self.find(service.as_slice()) {
+                Ok(ids) => {
+                    let about = ids.first().copied().filter(|_| service.is_some());
+                    self.alert(about, level, kind, &quote(&text));
+                    self.answer_done(client, id, "done");
+                }
+                Err(error) => self.refuse(client, id, error, EXIT_UNKNOWN),
+            },
             Order::Settled => {
                 self.orders.waiting.push(Waiting {
                     client,
@@ -250,6 +259,8 @@ impl Supervisor {
             orphans: self.ends.orphans,
             turns: self.turns,
             dropped_events: self.scribe.dropped,
+            suppressed_alerts: self.alerts.suppressed,
+            dropped_commands: self.hooks.dropped,
         }
     }
 

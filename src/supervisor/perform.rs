@@ -56,6 +56,7 @@ impl Supervisor {
             Action::Note(note) => {
                 self.attend(id, note);
                 self.note(id, note);
+                self.alarm(id, note);
             }
         }
     }

@@ -42,8 +42,14 @@ struct HealthLine<'a> {
 impl Supervisor {
     /// Tells an event.
     pub(super) fn tell(&mut self, event: &Event<'_>) {
+        let before = self.events.len();
         if serde_json::to_writer(&mut self.events, event).is_ok() {
             self.events.push(b'\n');
+            if !self.settings.hooks.is_empty() {
+                let line = self.events.split_off(before);
+                self.offer(event, &line);
+                self.events.extend_from_slice(&line);
+            }
         }
     }
 
@@ -180,6 +186,7 @@ impl Supervisor {
         }
         self.held_until = None;
         self.publish_lines();
+        self.publish_alerts();
         for index in 0..self.units.len() {
             if !self.scribe.is_listening() {
                 break;

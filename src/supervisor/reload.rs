@@ -268,6 +268,7 @@ impl Supervisor {
                 if let Some(path) = path {
                     self.scribe.put(Kind::Remove, &path, &[]);
                 }
+                self.forget_alerts(id);
                 if let Some(place) = self.units.get_mut(id.index()) {
                     *place = None;
                 }

@@ -71,13 +71,15 @@ impl Supervisor {
         log::queue(false);
         self.todo.clear();
         self.publish();
+        self.tick_hooks();
         if own::is_first() {
             signal::to_everybody(libc::SIGTERM);
         }
         let until = later(clock::now().instant, FINISH_WITHIN);
         let mut asked = false;
         let mut is_written = false;
-        while clock::now().instant < until && (!is_written || (own::is_first() && signal::is_anybody_left()))
+        while clock::now().instant < until
+            && (!is_written || self.hooks.is_any_running() || (own::is_first() && signal::is_anybody_left()))
         {
             is_written |= self.scribe.pid().is_none();
             self.publish();
@@ -90,10 +92,12 @@ impl Supervisor {
             if said.iter().any(|said| matches!(said, Said::Done(Purpose::Finish, _))) {
                 is_written = true;
             }
-            while let Some((pid, _)) = reap::next() {
+            while let Some((pid, exit)) = reap::next() {
                 is_written |= self.scribe.pid() == Some(pid);
+                self.hook_ended(pid, exit);
             }
         }
+        self.end_hooks();
         if own::is_first() {
             signal::to_everybody(libc::SIGKILL);
         }

@@ -39,6 +39,33 @@ impl fmt::Display for Stamp {
     }
 }
 
+impl Stamp {
+    /// So much later.
+    pub(crate) const fn after(self, time: Duration) -> Self {
+        Self(self.0.saturating_add(time))
+    }
+
+    /// How much later it is than another; nothing if it is earlier.
+    pub(crate) const fn since(self, earlier: Self) -> Duration {
+        self.0.saturating_sub(earlier.0)
+    }
+
+    /// Reads what a stamp displays as.
+    pub(crate) fn read(text: &str) -> Option<Self> {
+        let number = |from: usize, to: usize| text.get(from..to)?.parse::<u64>().ok();
+        let (year, month, day) = (number(0, 4)?, number(5, 7)?, number(8, 10)?);
+        let (hour, minute, second) = (number(11, 13)?, number(14, 16)?, number(17, 19)?);
+        // The days before a year are counted; which of them it is, is found by what they are called.
+        let leaps = |year: u64| (year / 4).saturating_sub(year / 100).saturating_add(year / 400);
+        let passed = year.checked_sub(1)?;
+        let first = passed.checked_mul(365)?.checked_add(leaps(passed))?.checked_sub(719_162)?;
+        let days = (first..first.checked_add(366)?).find(|days| civil(*days) == (year, month, day))?;
+        let seconds = days.checked_mul(24)?.checked_add(hour)?.checked_mul(60)?.checked_add(minute)?;
+        let seconds = seconds.checked_mul(60)?.checked_add(second)?;
+        Some(Self(Duration::from_millis(seconds.checked_mul(1_000)?.checked_add(number(20, 23)?)?)))
+    }
+}
+
 /// Year, month and day of a count of days since 1970-01-01: the proleptic Gregorian calendar, with years that
 /// begin in March so that the leap day is the last.
 pub(crate) const fn civil(days: u64) -> (u64, u64, u64) {
@@ -72,5 +99,17 @@ mod tests {
         assert_eq!(shown(951_782_400, 7), "2000-02-29T00:00:00.007Z");
         assert_eq!(shown(1_709_251_199, 999), "2024-02-29T23:59:59.999Z");
         assert_eq!(shown(4_102_444_800, 0), "2100-01-01T00:00:00.000Z");
+    }
+
+    #[test]
+    fn a_stamp_is_read_as_it_is_shown() {
+        for day in 0..60_000_u64 {
+            let stamp = Stamp(Duration::from_millis(day * 86_400_000 + day * 1_439 % 86_400_000));
+            assert_eq!(Stamp::read(&stamp.to_string()), Some(stamp), "{stamp}");
+        }
+        for text in ["", "2026-02-30T00:00:00.000Z", "0000-01-01T00:00:00.000Z", "2026-01-01T00:00:00Z", "é"]
+        {
+            assert_eq!(Stamp::read(text), None, "{text}");
+        }
     }
 }

@@ -24,11 +24,12 @@ REGISTRY = Registry().with_resources((name, Resource.from_contents(schema)) for 
 SERVICE, SETTINGS = (Draft202012Validator(schema, registry=REGISTRY) for schema in SCHEMAS.values())
 
 CORPUS = sorted(HERE.glob("accept/*.json")) + sorted(HERE.glob("refuse/*.json"))
-EXAMPLES = [ROOT / "etc/mcp-init.json", *sorted((ROOT / "etc/services.d").glob("*.json"))]
+EXAMPLES = [ROOT / "etc/mcp-init.json", *sorted((ROOT / "etc/alerts").glob("*.json")), *sorted((ROOT / "etc/services.d").glob("*.json"))]
 
 
 def validator(path):
-    return SETTINGS if path.name.startswith(("settings-", "mcp-init")) else SERVICE
+    settings = path.name.startswith(("settings-", "mcp-init")) or path.parent.name == "alerts"
+    return SETTINGS if settings else SERVICE
 
 
 def name(path):

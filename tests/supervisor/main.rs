@@ -24,6 +24,7 @@ mod support;
 
 mod abuse;
 mod access;
+mod alerts;
 mod bridge;
 mod change;
 mod channel;
