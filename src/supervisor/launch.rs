@@ -116,7 +116,12 @@ impl Supervisor {
         hold.begin(process.pid);
         let channel = parcel.channel.map(|(ours, _)| Channel::new(ours));
         let fd = channel.as_ref().map(Channel::fd);
-        unit.present = Some(Present { walled, hold, ..Present::new(process.pidfd, channel, self.now) });
+        unit.present = Some(Present {
+            walled,
+            hold,
+            ticks: process.born,
+            ..Present::new(process.pidfd, channel, self.now)
+        });
         let newline = parcel.newline.map(|(ours, _)| ours);
         unit.metrics = None;
         unit.health = super::unit::Health::Unknown;

@@ -32,7 +32,7 @@ pub(super) struct Present {
     pub(super) hold: Hold,
     /// When it was started.
     pub(super) started: Stamp,
-    /// The same as the kernel counts it; read when first asked for.
+    /// The same as the kernel counts it; if it was not known at once, read when first asked for.
     pub(super) ticks: Option<u64>,
     /// Our end of its channel.
     pub(super) channel: Option<Channel>,

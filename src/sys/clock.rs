@@ -3,6 +3,9 @@
 use std::fmt;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use nix::time::{ClockId, clock_gettime};
+use nix::unistd::{SysconfVar, sysconf};
+
 /// One reading of both clocks: intervals use the first, files and people the second.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Now {
@@ -16,6 +19,14 @@ pub(crate) struct Now {
 #[expect(clippy::disallowed_methods, reason = "the one place that reads the clock")]
 pub(crate) fn now() -> Now {
     Now { instant: Instant::now(), stamp: Stamp::from(SystemTime::now()) }
+}
+
+/// Clock ticks since boot, as `/proc` counts the beginning of a process.
+pub(crate) fn boot_ticks() -> Option<u64> {
+    let a_second = u64::try_from(sysconf(SysconfVar::CLK_TCK).ok()??).ok()?;
+    let now = Duration::from(clock_gettime(ClockId::CLOCK_BOOTTIME).ok()?);
+    let part = u64::from(now.subsec_nanos()).checked_div(1_000_000_000_u64.checked_div(a_second)?)?;
+    now.as_secs().checked_mul(a_second)?.checked_add(part)
 }
 
 /// A wall-clock time; displays as RFC 3339 in UTC with milliseconds.

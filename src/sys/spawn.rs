@@ -14,11 +14,11 @@ use nix::fcntl::{FcntlArg, fcntl};
 
 use super::cgroup::Group;
 use super::child::{Call, PID_DIGITS_MAX, enter};
-use super::clone;
 use super::reap;
 use super::setup::Setup;
 use super::signal::Held;
 use super::stage::Stage;
+use super::{clock, clone};
 use crate::life::policy::{Blame, Pid};
 
 /// The child's stack until exec: a page would do.
@@ -54,6 +54,9 @@ pub(crate) struct Process {
     pub(crate) pid: Pid,
     /// A hold on it that no later process of the same number can take over; kernels before 5.2 give none.
     pub(crate) pidfd: Option<OwnedFd>,
+    /// When it was made, in clock ticks since boot, if that is certain without a look at `/proc`: a process that
+    /// was looked at there is dearer to reap.
+    pub(crate) born: Option<u64>,
 }
 
 /// Why a process could not be made, or could not become the program.
@@ -139,6 +142,7 @@ impl Spawner {
         let namespaces = launch.setup.sandbox.as_ref().map_or(0, |sandbox| sandbox.namespaces);
         let group = launch.setup.group;
         let held = Held::new();
+        let before = clock::boot_ticks();
         let made = group.map_or(Err(Errno::ENOSYS.into()), |group| self.within(group, namespaces, &mut call));
         let made = match made {
             // No such call, or none that knows of groups: the child goes there by itself.
@@ -148,6 +152,7 @@ impl Spawner {
             }
             made => made,
         };
+        let born = before.filter(|before| clock::boot_ticks() == Some(*before));
         drop(held);
         let (pid, pidfd) =
             made.map_err(|source| SpawnError { stage: stage_of(&source, namespaces), source })?;
@@ -158,7 +163,7 @@ impl Spawner {
                 reap::this(Pid(pid));
                 Err(SpawnError { stage, source: io::Error::from_raw_os_error(errno) })
             }
-            None => Ok(Process { pid: Pid(pid), pidfd }),
+            None => Ok(Process { pid: Pid(pid), pidfd, born }),
         }
     }
 
@@ -234,7 +239,7 @@ mod tests {
     use std::os::fd::AsFd;
 
     use super::*;
-    use crate::sys::{own, pipe, signal};
+    use crate::sys::{own, pipe, proc, signal};
 
     fn launch(programs: &[&str], directory: &CStr) -> Result<Process, SpawnError> {
         let c = |text: &&str| CString::new(*text).unwrap();
@@ -261,6 +266,21 @@ mod tests {
         assert_eq!((error.stage, error.blame()), (Stage::Exec, Blame::Service));
         let error = launch(&["/nowhere", "/etc/passwd", "/nowhere"], c"/").unwrap_err();
         assert_eq!(error.to_string(), "cannot execute: Permission denied");
+    }
+
+    #[test]
+    fn the_time_of_its_birth_is_the_kernels_own() {
+        let mut certain = 0;
+        while certain < 3 {
+            let process = launch(&["/bin/sh"], c"/").unwrap();
+            if let Some(born) = process.born {
+                assert_eq!(proc::start_ticks(process.pid), Some(born));
+                certain += 1;
+            }
+            let group = process.pidfd.as_ref().map(AsFd::as_fd);
+            signal::to_group(process.pid, group, libc::SIGKILL).unwrap();
+            nix::sys::wait::waitpid(nix::unistd::Pid::from_raw(process.pid.0), None).unwrap();
+        }
     }
 
     #[test]
