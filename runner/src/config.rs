@@ -152,7 +152,8 @@ fn resolve(top: Map<String, Value>, flags: Flags) -> Result<RunnerConfig, Failur
     mcp.finish()?;
     config.check_together(&mcp)?;
     if config.bridge.is_none() {
-        config.document.check(&mcp, config.transport == Transport::Stdio)?;
+        let uses_stdin = config.transport == Transport::Stdio && matches!(config.listen, Listen::Tcp(_));
+        config.document.check(&mcp, uses_stdin)?;
     }
     Ok(config)
 }

@@ -32,7 +32,7 @@ use channel::Channel;
 use config::{Listen, RunnerConfig, Transport};
 use failure::Failure;
 use flags::Asked;
-use serve::{Answers, Door, Handler, Listener, Stop};
+use serve::{Address, Answers, Door, Handler, Listener, Stop};
 use tools::Shelf;
 use upstream::{Settings, Upstream};
 use vitals::Vitals;
@@ -134,25 +134,26 @@ async fn offer(
     stop: Stop,
     vitals: Arc<Vitals>,
 ) -> Result<(), Failure> {
-    let door = match config.transport {
-        Transport::Streamable | Transport::Sse | Transport::Websocket => Some(open(&config)?),
-        Transport::Stdio => None,
-    };
-    let url = door.as_ref().map(Door::url);
+    let way = Way::open(&config)?;
+    let url = way.url();
     channel.tell(&FromService::ServerStarted {
         server_id: config.server_id.clone(),
-        port: door.as_ref().and_then(Door::port),
+        port: way.port(),
         transport: Some(config.transport.name().into()),
         endpoint: url.as_deref().map(Into::into),
     });
     say(&format!("serving {what} at {}", url.as_deref().unwrap_or("stdin and stdout")));
     tokio::spawn(std::mem::take(channel).answer(config.server_id, Arc::clone(&vitals)));
-    match door {
-        Some(door) => {
+    match way {
+        Way::Door(door) => {
             door.serve(answers, vitals, stop).await;
             Ok(())
         }
-        None => serve::serve_stdio(answers, stop)
+        Way::Socket(listener) => {
+            serve::serve_socket(listener, answers, vitals, stop).await;
+            Ok(())
+        }
+        Way::Stdio => serve::serve_stdio(answers, stop)
             .await
             .map_err(|error| Failure::start(format!("cannot use stdin and stdout: {error}"))),
     }
@@ -189,15 +190,57 @@ async fn build(config: &mut RunnerConfig, vitals: Arc<Vitals>) -> Result<Handler
     Ok(Handler::new(name, config.server_name.as_deref(), shelf, mode, upstream, vitals))
 }
 
-/// Takes the configured address; from then on the kernel accepts.
-fn open(config: &RunnerConfig) -> Result<Door, Failure> {
-    let (listener, place) = match (serve::inherited_listener(&config.listen), &config.listen) {
-        (Some(listener), _) => (Ok(listener), String::new()),
-        (None, Listen::Tcp(address)) => (Listener::tcp(*address), address.to_string()),
-        (None, Listen::Unix(path)) => (Listener::unix(path), path.display().to_string()),
-    };
-    let listener = listener.map_err(|error| Failure::start(format!("cannot listen on {place}: {error}")))?;
-    Door::new(listener, config.transport, &config.endpoint, &config.clients).map_err(Failure::start)
+/// How clients come.
+enum Way {
+    /// Over HTTP.
+    Door(Door),
+    /// To a socket, on which they speak as others do on stdin and stdout.
+    Socket(Listener),
+    /// There is one, at stdin and stdout.
+    Stdio,
+}
+
+impl Way {
+    /// Takes the configured address; from then on the kernel accepts.
+    fn open(config: &RunnerConfig) -> Result<Self, Failure> {
+        let is_stdio = config.transport == Transport::Stdio;
+        if is_stdio && matches!(config.listen, Listen::Tcp(_)) {
+            return Ok(Self::Stdio);
+        }
+        let mode = if is_stdio { serve::PRIVATE_MODE } else { serve::SOCKET_MODE };
+        let (listener, place) = match (serve::inherited_listener(&config.listen), &config.listen) {
+            (Some(listener), _) => (Ok(listener), String::new()),
+            (None, Listen::Tcp(address)) => (Listener::tcp(*address), address.to_string()),
+            (None, Listen::Unix(path)) => (Listener::unix(path, mode), path.display().to_string()),
+        };
+        let listener =
+            listener.map_err(|error| Failure::start(format!("cannot listen on {place}: {error}")))?;
+        if is_stdio {
+            return Ok(Self::Socket(listener));
+        }
+        let door = Door::new(listener, config.transport, &config.endpoint, &config.clients);
+        door.map(Self::Door).map_err(Failure::start)
+    }
+
+    /// Where clients find it, unless it is its own stdin.
+    fn url(&self) -> Option<String> {
+        match self {
+            Self::Door(door) => Some(door.url()),
+            Self::Socket(listener) => match listener.address() {
+                Address::Unix(path) => Some(format!("stdio:{}", path.display())),
+                Address::Tcp(_) => None,
+            },
+            Self::Stdio => None,
+        }
+    }
+
+    /// The TCP port, where there is one.
+    fn port(&self) -> Option<u16> {
+        match self {
+            Self::Door(door) => door.port(),
+            Self::Socket(_) | Self::Stdio => None,
+        }
+    }
 }
 
 /// One line for whoever reads stderr. Nobody may be there, which is no reason to end.

@@ -85,6 +85,14 @@ fn commanded(invocation: &Invocation, places: &Places) -> Result<(Box<str>, Valu
 fn listening(invocation: &Invocation) -> Result<Map<String, Value>, Failure> {
     let mut config = Map::new();
     let transport = text(invocation, Flag::Transport).unwrap_or_else(|| "streamable".to_owned());
+    if transport == "stdio" {
+        if invocation.has(Flag::Port) || invocation.has(Flag::Host) {
+            let text = "cannot create a server of stdio with --port or --host: clients come through attach";
+            return Err(Failure::usage(text));
+        }
+        config.insert("transport".to_owned(), transport.into());
+        return Ok(config);
+    }
     config.insert("transport".to_owned(), transport.into());
     let host = text(invocation, Flag::Host);
     let port = match text(invocation, Flag::Port) {

@@ -5,6 +5,7 @@
 
 mod alert;
 mod arguments;
+mod attach;
 mod check;
 mod configure;
 mod create;
@@ -33,6 +34,7 @@ mod verbs;
 mod verbs_of_care;
 mod verbs_of_change;
 mod verbs_of_helpers;
+mod verbs_of_use;
 
 use std::ffi::OsString;
 
@@ -100,6 +102,7 @@ fn dispatch(invocation: &Invocation, out: &mut Output) -> Result<u8, Failure> {
         Does::Enable => configure::enable(true, invocation, &places()?, out),
         Does::Disable => configure::enable(false, invocation, &places()?, out),
         Does::Signal => orders::signal(invocation, &places()?, out),
+        Does::Attach => attach::answer(invocation, &places()?),
         Does::Reload => orders::reload(invocation, &places()?, out),
         Does::Shutdown => orders::shutdown(invocation, &places()?, out),
         Does::Logs => logs::output(invocation, &places()?, out),

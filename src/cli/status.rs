@@ -10,7 +10,7 @@ use super::places::Places;
 use super::process::Kernel;
 use super::report::{self, End, Report, Service};
 use super::table;
-use crate::config::nearest;
+use crate::config::{STDIO_SCHEME, nearest};
 use crate::control::client::{Client, ClientError};
 use crate::control::wire::{Order, SupervisorReport};
 
@@ -79,11 +79,16 @@ fn invite(services: &[Service], invocation: &Invocation, out: &mut Output) {
     out.text("\n");
     let mut reachable = services.iter().filter(|service| service.is_running());
     let server = reachable.find_map(|service| Some((&service.server_id, service.endpoint.as_deref()?)));
-    if let Some((id, endpoint)) = server {
-        out.line(&format!("connect a client:  claude mcp add --transport http {id} {endpoint}"));
-    }
     let config = invocation.config().map_or(String::new(), |folder| format!(" -c {}", folder.display()));
     let typed = std::env::args_os().next().unwrap_or_else(|| "mcp-init".into());
+    if let Some((id, endpoint)) = server {
+        let how = if endpoint.starts_with(STDIO_SCHEME) {
+            format!("{id} -- {}{config} attach {id}", typed.display())
+        } else {
+            format!("--transport http {id} {endpoint}")
+        };
+        out.line(&format!("connect a client:  claude mcp add {how}"));
+    }
     out.line(&format!("stop everything:   Ctrl-C, or {}{config} shutdown", typed.display()));
 }
 

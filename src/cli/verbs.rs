@@ -8,6 +8,7 @@ use super::options::{Flag, Opt, WAITING, switch, valued};
 use super::verbs_of_care::ALERTS;
 use super::verbs_of_change::{ADD, CREATE, DISABLE, ENABLE, REMOVE, SIGNAL};
 use super::verbs_of_helpers::{KIN, PLAN, PROBE, SCRIBE};
+use super::verbs_of_use::ATTACH;
 
 /// What a verb leads to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +45,8 @@ pub(super) enum Does {
     Signal,
     /// Reads the configuration again.
     Reload,
+    /// Is a client of a server.
+    Attach,
     /// Ends the supervisor.
     Shutdown,
     /// Shows output.
@@ -358,10 +361,10 @@ pub(super) static HELP: Verb = Verb {
 };
 
 /// All of them, in the order people read them.
-static VERBS: [&Verb; 25] = [
-    &RUN, &STATUS, &START, &STOP, &RESTART, &SIGNAL, &LOGS, &EVENTS, &ALERTS, &ADD, &CREATE, &REMOVE,
-    &ENABLE, &DISABLE, &CHECK, &RELOAD, &HEALTH, &METRICS, &SHUTDOWN, &VERSION, &HELP, &SCRIBE, &PLAN, &KIN,
-    &PROBE,
+static VERBS: [&Verb; 26] = [
+    &RUN, &STATUS, &START, &STOP, &RESTART, &SIGNAL, &ATTACH, &LOGS, &EVENTS, &ALERTS, &ADD, &CREATE,
+    &REMOVE, &ENABLE, &DISABLE, &CHECK, &RELOAD, &HEALTH, &METRICS, &SHUTDOWN, &VERSION, &HELP, &SCRIBE,
+    &PLAN, &KIN, &PROBE,
 ];
 
 /// The verb of this name.

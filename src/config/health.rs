@@ -10,7 +10,7 @@ use super::keys::{SOME, Seen};
 use super::plan::Program;
 use super::probe::{Place, Probe};
 use super::said::{Said, set};
-use super::{server, service};
+use super::{server, service, stdio};
 
 /// Keys of `healthCheck`.
 pub(super) const HEALTH_CHECK: [&str; 10] =
@@ -258,10 +258,13 @@ pub(super) fn readiness(item: &Item<'_>, problems: &mut Problems) -> Option<Ask>
 /// Tells of a question in the service's own file that has no place to be put at; one of the defaults is not for
 /// such a service.
 pub(super) fn settle(said: &mut Said, root: &Item<'_>, program: &Program, problems: &mut Problems) {
-    if matches!(program, Program::Server(_)) {
-        return;
-    }
-    let problem = "has no port: only an mcpConfig says where else to ask";
+    let problem = match program {
+        Program::Server(server) if server.endpoint.starts_with(stdio::SCHEME) => {
+            "has no port, and \"stdio\" has none either: its channel says how it is"
+        }
+        Program::Server(_) => return,
+        Program::Command(_) => "has no port: only an mcpConfig says where else to ask",
+    };
     if said.health_probe.as_ref().is_some_and(Ask::lacks_place) {
         let own = root.get("healthCheck").filter(|item| item.get("type").is_some());
         (said.health_checked, said.health_probe) = (Some(false), None);

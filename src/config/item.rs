@@ -41,6 +41,12 @@ pub(super) struct Choice<T: 'static> {
 }
 
 impl<'a> Item<'a> {
+    /// The text of an object that is only checked and passed on.
+    pub(super) fn opaque(&self) -> Option<&'a str> {
+        let Kind::Opaque(range) = &self.node.kind else { return None };
+        self.page.text.get(range.clone())
+    }
+
     /// Tells of a problem with the value.
     pub(super) fn wrong(&self, problems: &mut Problems, problem: &str) {
         problems.push(self.error(self.node.at, problem));

@@ -6,8 +6,8 @@ use std::ops::Range;
 /// Deepest nesting; the runner's own reader stops at 127.
 const DEPTH_MAX: usize = 120;
 
-/// The key whose object is checked but not kept: a whole `OpenAPI` document, many times larger as values.
-const OPAQUE_KEY: &str = "openApiData";
+/// The keys whose objects are checked but not kept: whole documents, many times larger as values.
+const OPAQUE_KEYS: [&str; 2] = ["openApiData", "overlay"];
 
 /// A value and where it begins.
 #[derive(Debug)]
@@ -83,7 +83,7 @@ pub(super) fn join(parent: &str, key: &str) -> String {
 pub(super) fn parse(text: &str) -> Result<Node, Fault> {
     // Some editors begin a file with a byte order mark.
     let start = if text.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 };
-    let mut reader = Reader { text, at: start, keep: true };
+    let mut reader = Reader { text, at: start, keep: true, is_opaque: false };
     reader.blanks();
     let node = reader.value(0)?;
     reader.blanks();
@@ -101,6 +101,8 @@ struct Reader<'a> {
     at: usize,
     /// Whether lists and objects are kept, or only checked.
     keep: bool,
+    /// Whether the objects of the list that comes are only checked.
+    is_opaque: bool,
 }
 
 impl<'a> Reader<'a> {
@@ -193,9 +195,12 @@ impl<'a> Reader<'a> {
         self.blanks();
         let mut count: usize = 0;
         let mut more = !self.take(b']');
+        let (kept, is_opaque) = (self.keep, std::mem::take(&mut self.is_opaque));
         while more {
+            self.keep &= !is_opaque || self.peek() != Some(b'{');
             let value =
                 self.value(depth.saturating_add(1)).map_err(|fault| fault.under(&format!("[{count}]")))?;
+            self.keep = kept;
             if self.keep {
                 items.push(value);
             }
@@ -235,7 +240,10 @@ impl<'a> Reader<'a> {
         }
         self.blanks();
         let kept = self.keep;
-        self.keep &= key != OPAQUE_KEY || self.peek() != Some(b'{');
+        let is_opaque = OPAQUE_KEYS.contains(&key);
+        self.keep &= !is_opaque || self.peek() != Some(b'{');
+        // There may be several in a list.
+        self.is_opaque = is_opaque && self.peek() == Some(b'[');
         let value = self.value(depth.saturating_add(1));
         self.keep = kept;
         value
@@ -369,6 +377,13 @@ mod tests {
         let Kind::Opaque(range) = &members[0].value.kind else { panic!("kept") };
         assert_eq!(text.get(range.clone()), Some(r#"{"paths": {"/a": [1, {}]}}"#));
         assert!(matches!(&members[1].value.kind, Kind::List(items) if items.len() == 1));
+        let text = r#"{"overlay": [{"a": [{}]}, "b", {}], "x": [{}]}"#;
+        let Kind::Object(members) = parse(text).unwrap().kind else { panic!("no object") };
+        let Kind::List(items) = &members[0].value.kind else { panic!("no list") };
+        assert!(matches!([&items[0].kind, &items[1].kind], [Kind::Opaque(_), Kind::Text { .. }]));
+        assert!(
+            matches!(&members[1].value.kind, Kind::List(items) if matches!(items[0].kind, Kind::Object(_)))
+        );
         assert_eq!(fault(r#"{"openApiData": {"paths": {"/a": [1,, {}]}}}"#).1, "openApiData.paths./a[1]");
     }
 }

@@ -162,6 +162,7 @@ fn read_settings(
     if !missing && let Some(document) = read(&file, problems) {
         settings::read_document(&mut settings, said, document, environment, problems);
     }
+    said.runtime_dir = Some(settings.runtime_dir(environment));
     settings
 }
 

@@ -35,6 +35,7 @@ mod server;
 mod service;
 mod settings;
 mod shown;
+mod stdio;
 mod substitute;
 #[cfg(test)]
 mod tests;
@@ -49,6 +50,7 @@ pub(crate) use load::{
 };
 pub(crate) use sandbox::{Network, Sandbox};
 pub(crate) use service::PATH;
+pub(crate) use stdio::SCHEME as STDIO_SCHEME;
 pub use substitute::substitute;
 pub use units::duration;
 pub(crate) use units::{duration_text, signal};

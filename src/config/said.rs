@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::alerts::{self, Alerts};
 use super::course::Course;
 use super::env_file::Variables;
+use super::environment::Environment;
 use super::health::Ask;
 use super::identity::Identity;
 use super::limits::Limits;
@@ -23,6 +24,8 @@ const UMASK: u32 = 0o022;
 /// What is said so far; `None` where nothing is.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Said {
+    /// The supervisor's runtime folder, where servers without a port have their sockets.
+    pub(super) runtime_dir: Option<PathBuf>,
     /// See [`Service`].
     pub(super) name: Option<Box<str>>,
     /// See [`Service`].
@@ -132,6 +135,11 @@ const fn seconds(count: u64) -> Duration {
 }
 
 impl Said {
+    /// The supervisor's runtime folder; where one would be if nobody says so.
+    pub(super) fn runtime_dir(&self, environment: &Environment) -> PathBuf {
+        self.runtime_dir.clone().unwrap_or_else(|| environment.folders().runtime)
+    }
+
     /// The service, with every gap filled in. `folder` is the one of its file.
     pub(super) fn complete(self, id: &str, program: Program, folder: &Path, shown: String) -> Service {
         let server = matches!(program, Program::Server(_));

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::path::Path;
 use std::time::Duration;
 
 use serde::{Serialize, Serializer};
@@ -17,6 +18,7 @@ use super::json::Kind;
 use super::plan::{Listen, Server};
 use super::reach;
 use super::said::set;
+use super::stdio;
 use super::tools::{self, Tools};
 
 /// Keys of `mcpConfig`.
@@ -50,12 +52,15 @@ pub(super) const KEYS: [&str; 23] = [
 const STREAMABLE: &str = "streamable";
 
 /// Values of `transport`.
-const TRANSPORT: Choice<&str> =
-    Choice { known: &[(STREAMABLE, STREAMABLE), ("sse", "sse"), ("websocket", "websocket")], later: &[] };
-
-/// What is said of a server whose clients are to write to its stdin.
-const NO_STDIN: &str = "\"stdio\" needs a client on its stdin, and a service has none: \
-    let the client run mcp-runner --transport stdio itself";
+const TRANSPORT: Choice<&str> = Choice {
+    known: &[
+        (STREAMABLE, STREAMABLE),
+        ("sse", "sse"),
+        ("websocket", "websocket"),
+        (stdio::NAME, stdio::NAME),
+    ],
+    later: &[],
+};
 
 /// The name of the socket that a server's clients connect to.
 const SOCKET: &str = "mcp";
@@ -113,9 +118,9 @@ pub(super) struct McpConfig<'a> {
     /// The document itself, or a string: an absolute path or a URL.
     #[serde(skip_serializing_if = "Option::is_none")]
     open_api_data: Option<Box<RawValue>>,
-    /// Changes to the document: absolute paths and URLs.
+    /// Changes to the document: themselves, or absolute paths and URLs.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    overlay: Vec<String>,
+    overlay: Vec<Box<RawValue>>,
     /// Which operations become tools, and how they are listed.
     #[serde(skip_serializing_if = "Option::is_none")]
     tools: Option<Tools<'a>>,
@@ -160,9 +165,12 @@ impl<'a> McpConfig<'a> {
             config.read_key(&item, problems);
         }
         config.read_together(item, problems);
-        config.endpoint.get_or_insert("/mcp");
+        if !config.is_stdio() {
+            config.endpoint.get_or_insert("/mcp");
+        }
         // Another transport may have no need of a port: one problem is enough then.
-        let needs_port = config.transport.is_some() || item.get("transport").is_none();
+        let has_transport = config.transport.is_some() || item.get("transport").is_none();
+        let needs_port = has_transport && !config.is_stdio();
         config.transport.get_or_insert(STREAMABLE);
         if matches!(item.node.kind, Kind::Object(_)) {
             if !bridge::read_together(item, problems) {
@@ -178,7 +186,6 @@ impl<'a> McpConfig<'a> {
     /// Reads one of its keys.
     fn read_key(&mut self, item: &Item<'a>, problems: &mut Problems) {
         match item.key {
-            "transport" if item.node.text() == Some("stdio") => item.wrong(problems, NO_STDIN),
             "transport" => set(&mut self.transport, item.choice(problems, &TRANSPORT)),
             "port" => {
                 let port = item.whole(problems, 1..=65535, "a port from 1 to 65535");
@@ -238,7 +245,9 @@ impl<'a> McpConfig<'a> {
         if forwards && clients.is_some_and(|clients| clients.get("token").is_some()) {
             item.wrong(problems, "forwards authorization, so the upstream would learn clients.token");
         }
-        if self.reach.contains_key("socket") {
+        if self.is_stdio() {
+            stdio::read_together(item, problems);
+        } else if self.reach.contains_key("socket") {
             for item in ["host", "port"].into_iter().filter_map(|key| item.get(key)) {
                 item.wrong_key(problems, "contradicts socket, which takes its place");
             }
@@ -247,10 +256,24 @@ impl<'a> McpConfig<'a> {
         }
     }
 
+    /// Whether its clients come through `mcp-init attach`.
+    fn is_stdio(&self) -> bool {
+        self.transport == Some(stdio::NAME)
+    }
+
+    /// Gives a server that has no address the socket that is its own by its id.
+    pub(super) fn settle(&mut self, item: &Item<'a>, runtime_dir: &Path, id: &str, problems: &mut Problems) {
+        if self.is_stdio() && !self.reach.contains_key("socket") {
+            let socket = stdio::socket(item, runtime_dir, id, problems);
+            self.reach.extend(socket.map(|socket| ("socket", socket)));
+        }
+    }
+
     /// Where it listens, if it does.
     pub(super) fn address(&self) -> Option<Address> {
         if let Some(socket) = self.reach.get("socket") {
-            return socket.as_str().map(|path| Address(format!("unix:{path}:")));
+            let path = socket.as_str()?.replace("$${", "${");
+            return Some(Address(if self.is_stdio() { path } else { format!("unix:{path}:") }));
         }
         let host = self.host.map(|host| if host == "localhost" { "127.0.0.1" } else { host })?;
         Some(Address(format!("{}:{}", bracketed(host), self.port?)))
@@ -261,13 +284,14 @@ impl<'a> McpConfig<'a> {
         let scheme = if self.transport == Some("websocket") { "ws" } else { "http" };
         let private = self.reach.get("clients").is_some_and(|clients| clients.get("tls").is_some());
         let s = if private { "s" } else { "" };
-        let endpoint = format!("{scheme}{s}://{}{}", self.address()?, self.endpoint?);
-        let address = self.address().and_then(|address| address.to_string().parse().ok());
-        let listen = address.map(|address| Listen {
-            name: SOCKET.into(),
-            address: super::plan::Address::Net(address),
-            datagrams: false,
-        });
+        let address = self.address()?.to_string();
+        let (endpoint, listen) = if self.is_stdio() {
+            (format!("{}{address}", stdio::SCHEME), Some(stdio::listen(SOCKET, &address)))
+        } else {
+            let net = address.parse().ok().map(super::plan::Address::Net);
+            let listen = net.map(|address| Listen { name: SOCKET.into(), address, datagrams: false });
+            (format!("{scheme}{s}://{address}{}", self.endpoint?), listen)
+        };
         let file = RunnerFile { server_id: id, server_name: name.map(Plain), mcp_config: self };
         let config = serde_json::to_string(&file).ok()?;
         Some(Server { endpoint: endpoint.into(), config: config.into(), listen })
@@ -315,8 +339,7 @@ pub(super) fn is_token(text: &str) -> bool {
 
 /// `openApiData`: a document, a URL or the path of a file that can be read.
 fn document(item: &Item<'_>, problems: &mut Problems) -> Option<Box<RawValue>> {
-    if let Kind::Opaque(range) = &item.node.kind {
-        let text = item.page.text.get(range.clone()).unwrap_or_default();
+    if let Some(text) = item.opaque() {
         return RawValue::from_string(text.to_owned()).ok();
     }
     let text = item.matching(problems, "an object, a path or a URL", |text| {

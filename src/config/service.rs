@@ -223,7 +223,8 @@ fn program(
     match first.key {
         "mcpConfig" => {
             let config = McpConfig::read(first, problems);
-            served(config, first, id, said.name.as_deref()).map(|(server, at)| (Program::Server(server), at))
+            served(config, first, id, said, environment, problems)
+                .map(|(server, at)| (Program::Server(server), at))
         }
         "configFile" => {
             config_file(first, id, said, environment, problems).map(|(s, at)| (Program::Server(s), at))
@@ -234,10 +235,18 @@ fn program(
 }
 
 /// A server and where it listens.
-fn served(config: McpConfig<'_>, item: &Item<'_>, id: &str, name: Option<&str>) -> Option<Served> {
+fn served<'a>(
+    mut config: McpConfig<'a>,
+    item: &Item<'a>,
+    id: &str,
+    said: &Said,
+    environment: &Environment,
+    problems: &mut Problems,
+) -> Option<Served> {
+    config.settle(item, &said.runtime_dir(environment), id, problems);
     let port_at = item.get("port").map_or(item.node.at, |port| port.node.at);
     let address = config.address().map(|address| (address, item.page.place(port_at)));
-    Some((config.server(id, name)?, address))
+    Some((config.server(id, said.name.as_deref())?, address))
 }
 
 /// `configFile`: an `mcpConfig` in a file of its own, or a runner's whole config file.
@@ -253,7 +262,7 @@ fn config_file(
     let root = document.root();
     let Some(config) = root.get("mcpConfig") else {
         let config = McpConfig::read(&root, problems);
-        return served(config, &root, id, said.name.as_deref());
+        return served(config, &root, id, said, environment, problems);
     };
     for item in root.members(problems) {
         match item.key {
@@ -267,7 +276,7 @@ fn config_file(
             _ => item.unknown(problems, &["$schema", "serverId", "serverName", "mcpConfig"], &[]),
         }
     }
-    served(McpConfig::read(&config, problems), &config, id, said.name.as_deref())
+    served(McpConfig::read(&config, problems), &config, id, said, environment, problems)
 }
 
 /// `command` with `args`, or a `command` that is all of it.

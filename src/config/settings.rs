@@ -166,13 +166,19 @@ fn program(item: &Item<'_>, problems: &mut Problems) -> Option<PathBuf> {
 }
 
 impl SettingsSaid {
+    /// See [`Settings`].
+    pub(super) fn runtime_dir(&self, environment: &Environment) -> PathBuf {
+        let said = environment.path("MCP_INIT_RUNTIME_DIR").or_else(|| self.runtime_dir.clone());
+        said.unwrap_or_else(|| environment.folders().runtime)
+    }
+
     /// The settings, with every gap filled in. For the three folders the environment has the last word.
     pub(super) fn complete(self, environment: &Environment) -> Settings {
         let folders = environment.folders();
         let folder = |variable: &str, said: Option<PathBuf>, fallback: PathBuf| {
             environment.path(variable).or(said).unwrap_or(fallback)
         };
-        let runtime_dir = folder("MCP_INIT_RUNTIME_DIR", self.runtime_dir, folders.runtime);
+        let runtime_dir = self.runtime_dir(environment);
         let runner_config_dir =
             environment.path("PROCESS_CONFIG_DIR").unwrap_or_else(|| runtime_dir.join("configs"));
         Settings {

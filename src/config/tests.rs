@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::plan::{LogLevel, Plan, Program, Readiness, Restart, Service};
+use super::plan::{Address, LogLevel, Plan, Program, Readiness, Restart, Service};
 use super::{ConfigError, Environment, load};
 
 /// A folder of configuration that goes away by itself.
@@ -111,6 +111,30 @@ fn a_server_has_a_channel_and_its_runners_file() {
         "openApiData": folder.0.join("pets.json"), "authConfig": { "type": "bearer", "token": "s3cret" },
         "debugHeaders": false } });
     assert_eq!(config, wanted);
+}
+
+#[test]
+fn a_server_of_stdio_has_a_socket_of_its_own() {
+    let folder = Folder::new(&[
+        ("mcp-init.json", r#"{ "runtimeDir": "run" }"#),
+        (
+            "services.d/a.json",
+            r#"{ "mcpConfig": { "transport": "stdio", "openApiData": {},
+                "overlay": [{ "overlay": "1.0.0", "info": {}, "actions": ["${x}"] }] } }"#,
+        ),
+    ]);
+    let service = folder.plan(&environment(&[])).services.remove(0);
+    let Program::Server(server) = service.program else { panic!("no server") };
+    let socket = folder.0.join("run/a.sock");
+    assert_eq!(&*server.endpoint, format!("stdio:{}", socket.display()));
+    assert_eq!(server.listen.unwrap().address, Address::Path { path: socket.clone(), mode: 0o600 });
+    let config: Value = serde_json::from_str(&server.config).unwrap();
+    let overlay = json!([{ "overlay": "1.0.0", "info": {}, "actions": ["${x}"] }]);
+    assert_eq!(
+        config["mcpConfig"],
+        json!({ "transport": "stdio", "socket": socket, "openApiData": {}, "overlay": overlay,
+            "debugHeaders": false })
+    );
 }
 
 #[test]
@@ -281,8 +305,16 @@ fn what_is_not_there_is_told_in_words() {
             "1:44: mcpConfig.openApiData: cannot read the document: No such file or directory",
         ),
         (
-            r#"{ "mcpConfig": { "transport": "stdio", "openApiData": {} } }"#,
-            "1:31: mcpConfig.transport: \"stdio\" needs a client on its stdin, and a service has none: let the client run mcp-runner --transport stdio itself",
+            r#"{ "mcpConfig": { "transport": "stdio", "port": 1, "openApiData": {} } }"#,
+            "1:40: mcpConfig.port: does not go with \"stdio\": clients come through mcp-init attach",
+        ),
+        (
+            r#"{ "serverId": "control", "mcpConfig": { "transport": "stdio", "openApiData": {} } }"#,
+            "1:54: mcpConfig.transport: control.sock is a socket of the supervisor's own: say socket",
+        ),
+        (
+            r#"{ "mcpConfig": { "transport": "stdio", "openApiData": {} }, "healthCheck": { "type": "mcp" } }"#,
+            "1:76: healthCheck: has no port, and \"stdio\" has none either: its channel says how it is",
         ),
         (
             r#"{ "command": ["a", "${file:/no/such}"] }"#,

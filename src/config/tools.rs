@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+use serde_json::value::{RawValue, to_raw_value};
 
 use super::document::{can_read, reason};
 use super::error::Problems;
@@ -98,8 +99,8 @@ fn patterns<'a>(item: &Item<'a>, problems: &mut Problems) -> Vec<Plain<'a>> {
     all.iter().filter_map(|item| item.line(problems, 1..=PATTERN_CHARS_MAX)).map(Plain).collect()
 }
 
-/// `overlay`: paths and URLs, the paths made absolute.
-pub(super) fn overlays(item: &Item<'_>, problems: &mut Problems) -> Vec<String> {
+/// `overlay`: overlays themselves, paths and URLs, the paths made absolute.
+pub(super) fn overlays(item: &Item<'_>, problems: &mut Problems) -> Vec<Box<RawValue>> {
     let items =
         if item.is_list() { item.items(problems, OVERLAYS_MAX).unwrap_or_default() } else { Vec::new() };
     let all = if item.is_list() { &items[..] } else { std::slice::from_ref(item) };
@@ -107,17 +108,21 @@ pub(super) fn overlays(item: &Item<'_>, problems: &mut Problems) -> Vec<String> 
 }
 
 /// One of them.
-fn overlay(item: &Item<'_>, problems: &mut Problems) -> Option<String> {
+fn overlay(item: &Item<'_>, problems: &mut Problems) -> Option<Box<RawValue>> {
+    if let Some(text) = item.opaque() {
+        return RawValue::from_string(text.to_owned()).ok();
+    }
     let is_line = |text: &str| !text.is_empty() && !text.chars().any(|c| c < ' ' || c == '\u{7f}');
-    let text = item.matching(problems, "a path or a URL", is_line)?;
+    let text = item.matching(problems, "an object, a path or a URL", is_line)?;
     if text.starts_with("http://") || text.starts_with("https://") {
-        return item.matching(problems, "an http or https URL", is_url).map(str::to_owned);
+        return item
+            .matching(problems, "an http or https URL", is_url)
+            .and_then(|url| to_raw_value(&Plain(url)).ok());
     }
     let path = item.path(problems)?;
     if let Err(error) = can_read(&path) {
         item.wrong(problems, &format!("cannot read the overlay: {}", reason(&error)));
         return None;
     }
-    // The runner fills in references, and a path holds none.
-    path.to_str().map(|path| path.replace("${", "$${"))
+    path.to_str().and_then(|path| to_raw_value(&Plain(path)).ok())
 }

@@ -50,7 +50,14 @@ class Generator:
                 # The shallowest choice first: a cycle must end.
                 choices = [self.flat(self.resolve(one)) for one in choices[:8]]
                 choice = min(choices, key=lambda one: "properties" in one) if depth > 3 else choices[0]
+                # On the wire a number is a text as well, and would be both.
+                choice = next((one for one in choices if depth == 1 and one.get("type") == "string"), choice)
                 rest = {key: value for key, value in schema.items() if key != either}
+                # Nor may an object be what another choice asks for.
+                others = {name for one in choices for name in one.get("required", [])} - set(choice.get("required", []))
+                others -= {*choice.get("properties", {}), *rest.get("required", [])}
+                if either == "oneOf" and "properties" in rest:
+                    rest["properties"] = {name: one for name, one in rest["properties"].items() if name not in others}
                 return self.value(merged(rest, choice), depth + 1)
         kind = schema.get("type")
         if isinstance(kind, list):

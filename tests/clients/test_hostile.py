@@ -13,10 +13,11 @@ import threading
 from urllib.parse import unquote
 
 import pytest
-from conftest import HERE, MODULES, RUNNER, runner
-from hypothesis import HealthCheck, given, settings
+from conftest import HERE, MODULES, ROOT, RUNNER, runner
+from hypothesis import HealthCheck, configuration, given, settings
 from hypothesis import strategies as st
 
+configuration.set_hypothesis_home_dir(ROOT / ".cache/hypothesis")
 DOCUMENT = HERE / "hostile.json"
 GITHUB = MODULES / "@octokit/openapi/generated/api.github.com.json"
 BASE = "/base/v1"

@@ -25,6 +25,7 @@ mod support;
 mod abuse;
 mod access;
 mod alerts;
+mod attach;
 mod bridge;
 mod change;
 mod channel;

@@ -42,9 +42,7 @@ impl Source<'_> {
     fn members(&self, path: &str, members: &mut Map<String, Value>) -> Result<(), Failure> {
         for (key, value) in members {
             let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
-            if path != "mcpConfig.openApiData" || !value.is_object() {
-                self.value(&path, value)?;
-            }
+            self.value(&path, value)?;
         }
         Ok(())
     }
@@ -68,10 +66,17 @@ impl Source<'_> {
                 let fill = |(index, item): (usize, &mut Value)| self.value(&format!("{path}[{index}]"), item);
                 items.iter_mut().enumerate().try_for_each(fill)
             }
+            Value::Object(_) if is_document(path) => Ok(()),
             Value::Object(members) => self.members(path, members),
             Value::Null | Value::Bool(_) | Value::Number(_) => Ok(()),
         }
     }
+}
+
+/// Whether an object there is a document or an overlay.
+fn is_document(path: &str) -> bool {
+    let overlay = path.strip_prefix("mcpConfig.overlay");
+    path == "mcpConfig.openApiData" || overlay.is_some_and(|rest| rest.is_empty() || rest.starts_with('['))
 }
 
 /// A folder as it is found without any link, or as it is written if it is not found.

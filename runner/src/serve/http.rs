@@ -120,7 +120,7 @@ impl Door {
 }
 
 /// The next connection and its place; none when the system has no room for it.
-async fn accept(listener: &Listener, crowd: &Crowd) -> Option<(Box<dyn Stream>, Place)> {
+pub(super) async fn accept(listener: &Listener, crowd: &Crowd) -> Option<(Box<dyn Stream>, Place)> {
     let place = crowd.place().await?;
     if let Ok(stream) = listener.accept().await {
         return Some((stream, crowd.take(place)));

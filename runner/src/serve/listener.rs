@@ -17,7 +17,10 @@ use tokio::net::{TcpListener, TcpSocket, UnixListener};
 const BACKLOG: u32 = 1024;
 
 /// Who may connect to a Unix socket: its user and its group.
-const SOCKET_MODE: u32 = 0o660;
+pub(crate) const SOCKET_MODE: u32 = 0o660;
+
+/// Who may connect to one where nobody is asked who he is: its user.
+pub(crate) const PRIVATE_MODE: u32 = 0o600;
 
 /// A connection, whatever it is made of.
 pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -86,7 +89,7 @@ impl Listener {
     }
 
     /// Takes the path. A socket of a life before is replaced, one that somebody listens on is not.
-    pub(crate) fn unix(path: &Path) -> io::Result<Self> {
+    pub(crate) fn unix(path: &Path, mode: u32) -> io::Result<Self> {
         if let Ok(found) = fs::symlink_metadata(path) {
             if !found.file_type().is_socket() {
                 return Err(io::Error::other("there is a file, and it is no socket"));
@@ -101,7 +104,7 @@ impl Listener {
         let fresh = PathBuf::from(name);
         drop(fs::remove_file(&fresh));
         let listener = StdUnixListener::bind(&fresh)?;
-        fs::set_permissions(&fresh, fs::Permissions::from_mode(SOCKET_MODE))
+        fs::set_permissions(&fresh, fs::Permissions::from_mode(mode))
             .and_then(|()| fs::rename(&fresh, path))
             .inspect_err(|_| drop(fs::remove_file(&fresh)))?;
         listener.set_nonblocking(true)?;
@@ -188,9 +191,9 @@ mod tests {
     async fn a_stale_socket_is_replaced_and_a_live_one_is_not() {
         let path = path("stale");
         drop(StdUnixListener::bind(&path).unwrap());
-        let listener = Listener::unix(&path).unwrap();
+        let listener = Listener::unix(&path, SOCKET_MODE).unwrap();
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, SOCKET_MODE);
-        assert_eq!(Listener::unix(&path).unwrap_err().kind(), io::ErrorKind::AddrInUse);
+        assert_eq!(Listener::unix(&path, SOCKET_MODE).unwrap_err().kind(), io::ErrorKind::AddrInUse);
         let client = tokio::net::UnixStream::connect(&path).await.unwrap();
         // The probe of the second came first.
         listener.accept().await.unwrap();
@@ -198,7 +201,7 @@ mod tests {
         drop((client, listener));
         assert!(!path.exists());
         fs::write(&path, "mine").unwrap();
-        assert!(Listener::unix(&path).unwrap_err().to_string().contains("no socket"));
+        assert!(Listener::unix(&path, SOCKET_MODE).unwrap_err().to_string().contains("no socket"));
         fs::remove_file(&path).unwrap();
     }
 

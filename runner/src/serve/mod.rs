@@ -23,8 +23,8 @@ pub(crate) use answers::Answers;
 pub(crate) use handler::Handler;
 pub(crate) use http::Door;
 pub(crate) use inherited::listener as inherited_listener;
-pub(crate) use listener::Listener;
-pub(crate) use stdio::serve as serve_stdio;
+pub(crate) use listener::{Address, Listener, PRIVATE_MODE, SOCKET_MODE};
+pub(crate) use stdio::{serve as serve_stdio, serve_socket};
 pub(crate) use stop::Stop;
 
 /// How long a stop waits for what is in flight.

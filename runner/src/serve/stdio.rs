@@ -1,16 +1,23 @@
-//! stdin and stdout: one JSON object a line, both eras. Nothing else is ever written to stdout.
+//! stdin and stdout: one JSON object a line, both eras. Nothing else is ever written to stdout. A Unix socket may
+//! stand for them: then everybody who connects has a conversation of its own.
 
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::os::unix::net::UnixStream as StdStream;
+use std::sync::Arc;
 
 use rmcp::transport::async_rw::AsyncRwTransport;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{UnixStream, unix::pipe};
 
-use super::{Answers, Stop, talk};
+use super::crowd::Crowd;
+use super::http::accept;
+use super::listener::Listener;
+use super::stall::Stall;
+use super::{Answers, STOP_TIMEOUT, Stop, talk};
+use crate::vitals::Vitals;
 
 /// stdin, whatever it is.
 type Reader = Box<dyn AsyncRead + Send + Unpin>;
@@ -23,6 +30,35 @@ pub(crate) async fn serve(answers: impl Answers, stop: Stop) -> io::Result<()> {
     let transport = AsyncRwTransport::new_server(reader()?, writer()?);
     talk::hold(&answers, transport, std::future::pending(), stop).await;
     Ok(())
+}
+
+/// Serves whoever connects, until a stop is wanted and what was in flight then is finished.
+pub(crate) async fn serve_socket(
+    listener: Listener,
+    answers: impl Answers,
+    vitals: Arc<Vitals>,
+    mut stop: Stop,
+) {
+    let crowd = Crowd::new();
+    loop {
+        let accepted = tokio::select! {
+            () = stop.requested() => break,
+            accepted = accept(&listener, &crowd) => accepted,
+        };
+        let Some((stream, place)) = accepted else {
+            continue;
+        };
+        let (answers, stop, busy) = (answers.clone(), stop.clone(), vitals.busy());
+        tokio::spawn(async move {
+            let (reader, writer) = tokio::io::split(Stall::new(stream));
+            let transport = AsyncRwTransport::new_server(reader, writer);
+            talk::hold(&answers, transport, std::future::pending(), stop).await;
+            drop((place, busy));
+        });
+    }
+    drop(listener);
+    answers.stopping();
+    crowd.empty(STOP_TIMEOUT).await;
 }
 
 /// stdin, read without a thread where it is a pipe or a socket (Node gives its children sockets).

@@ -1,0 +1,26 @@
+//! The part of the table of verbs that uses a server. Nothing is done here.
+
+use super::failure::{FAILED, NOT_RUNNING, UNKNOWN};
+use super::verbs::{Does, Verb};
+
+/// `attach`.
+pub(super) static ATTACH: Verb = Verb {
+    does: Does::Attach,
+    name: "attach",
+    arguments: "SERVER",
+    summary: "connect standard input and output to a server of transport stdio",
+    text: &[
+        "Starts the server if it does not run, and passes on what is said, both ways, until one of them ends it. \
+         This is the command that a client starts which speaks to its servers by their standard input and \
+         output. Each has a conversation of its own; the server is one, and stays.",
+        "Only the user of the supervisor, and root, may attach.",
+    ],
+    options: &[],
+    exits: &[
+        (FAILED, "the server hung up, or cannot be started"),
+        (NOT_RUNNING, "no supervisor runs"),
+        (UNKNOWN, "no such service, or this user may not"),
+    ],
+    examples: &[("claude mcp add pets -- mcp-init attach pets", "have a client start it")],
+    hidden: false,
+};
