@@ -64,7 +64,7 @@ TESTED := MCP_INIT='$(abspath $(INIT))' MCP_RUNNER='$(abspath $(RUNNER))'
 test: build ## Install what the tests need, and run them
 	@tests/install.sh
 	$(TESTED) $(CARGO) test --locked --workspace
-	$(TESTED) $(VENV)/bin/python -m pytest -q -p no:cacheprovider tests/clients tests/schema
+	$(TESTED) $(VENV)/bin/python -m pytest -q -p no:cacheprovider tests/clients tests/schedule tests/schema
 
 .PHONY: test-all
 test-all: test ## And those that take minutes: 100,000 restarts, 1,000 services, how fast output is written

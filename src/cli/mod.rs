@@ -24,6 +24,7 @@ mod places;
 mod process;
 mod report;
 mod run;
+mod schedule;
 mod status;
 mod table;
 #[cfg(test)]
@@ -34,6 +35,7 @@ mod verbs;
 mod verbs_of_care;
 mod verbs_of_change;
 mod verbs_of_helpers;
+mod verbs_of_time;
 mod verbs_of_use;
 
 use std::ffi::OsString;
@@ -110,6 +112,7 @@ fn dispatch(invocation: &Invocation, out: &mut Output) -> Result<u8, Failure> {
         Does::Alerts => logs::alerts(invocation, &places()?, out),
         Does::Check => check::answer(invocation, &places()?, out),
         Does::Health => health::answer(invocation, &places()?, out),
+        Does::Schedule => schedule::answer(invocation, &places()?, out),
         Does::Metrics => metrics::answer(invocation, &places()?, out),
         Does::Version => version(invocation, out),
         Does::Help => help::answer(invocation, out),

@@ -52,6 +52,10 @@ pub(super) enum Flag {
     BaseUrl,
     /// The command speaks MCP.
     Bridge,
+    /// A cron expression.
+    Cron,
+    /// From when on times are counted.
+    From,
     /// To the whole process group.
     Group,
 }

@@ -8,6 +8,7 @@ use super::options::{Flag, Opt, WAITING, switch, valued};
 use super::verbs_of_care::ALERTS;
 use super::verbs_of_change::{ADD, CREATE, DISABLE, ENABLE, REMOVE, SIGNAL};
 use super::verbs_of_helpers::{KIN, PLAN, PROBE, SCRIBE};
+use super::verbs_of_time::SCHEDULE;
 use super::verbs_of_use::ATTACH;
 
 /// What a verb leads to.
@@ -59,6 +60,8 @@ pub(super) enum Does {
     Check,
     /// Answers a probe.
     Health,
+    /// Shows what runs by the clock.
+    Schedule,
     /// Prints figures.
     Metrics,
     /// Says the version.
@@ -361,10 +364,10 @@ pub(super) static HELP: Verb = Verb {
 };
 
 /// All of them, in the order people read them.
-static VERBS: [&Verb; 26] = [
+static VERBS: [&Verb; 27] = [
     &RUN, &STATUS, &START, &STOP, &RESTART, &SIGNAL, &ATTACH, &LOGS, &EVENTS, &ALERTS, &ADD, &CREATE,
-    &REMOVE, &ENABLE, &DISABLE, &CHECK, &RELOAD, &HEALTH, &METRICS, &SHUTDOWN, &VERSION, &HELP, &SCRIBE,
-    &PLAN, &KIN, &PROBE,
+    &REMOVE, &ENABLE, &DISABLE, &CHECK, &RELOAD, &HEALTH, &SCHEDULE, &METRICS, &SHUTDOWN, &VERSION, &HELP,
+    &SCRIBE, &PLAN, &KIN, &PROBE,
 ];
 
 /// The verb of this name.

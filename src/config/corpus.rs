@@ -11,8 +11,8 @@ use super::error::Problems;
 use super::said::Said;
 use super::settings::{self, SettingsSaid};
 use super::{
-    Environment, alerts, check_file, control, health, hooks, keys, limits, listen, sandbox, server, service,
-    tools,
+    Environment, alerts, check_file, control, health, hooks, keys, limits, listen, sandbox, schedule, server,
+    service, tools,
 };
 
 /// The files of one folder of `tests/schema`.
@@ -67,6 +67,7 @@ fn the_schema_knows_the_keys_that_the_program_knows() {
         (&settings["properties"]["eventCommands"]["items"], &hooks::EVENT),
         (&common["properties"]["alerts"], &alerts::ALERTS),
         (&common["properties"]["recovery"], &alerts::RECOVERY),
+        (&service["$defs"]["schedule"]["items"], &schedule::KEYS),
         (&service["properties"]["listen"]["items"], &listen::KEYS),
     ] {
         assert_eq!(in_schema(schema), in_program(keys));

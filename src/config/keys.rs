@@ -12,12 +12,13 @@ use super::plan::{LogMode, Restart};
 use super::readiness;
 use super::said::{Retries, Said, set};
 use super::sandbox;
+use super::schedule;
 use super::service;
 use super::units::{self, SIGNAL_MAX};
 use super::{identity, limits};
 
 /// These keys.
-pub(super) const KEYS: [&str; 38] = [
+pub(super) const KEYS: [&str; 39] = [
     "description",
     "enabled",
     "start",
@@ -56,10 +57,11 @@ pub(super) const KEYS: [&str; 38] = [
     "pidsLimit",
     "alerts",
     "recovery",
+    "schedule",
 ];
 
 /// Keys of a service that a later version brings.
-pub(super) const LATER: [&str; 3] = ["inheritEnv", "schedule", "update"];
+pub(super) const LATER: [&str; 2] = ["inheritEnv", "update"];
 
 /// Keys of `restartPolicy`.
 pub(super) const RESTART_POLICY: [&str; 7] = [
@@ -172,6 +174,7 @@ pub(super) fn read(said: &mut Said, item: &Item<'_>, seen: &mut Seen, problems: 
         "pidsLimit" => set(&mut said.limits.pids, limits::pids(item, problems)),
         "alerts" => alerts::read(&mut said.alerts, item, problems),
         "recovery" => alerts::recovery(&mut said.recovery, item, problems),
+        "schedule" => set(&mut said.schedule, schedule::read(item, problems)),
         _ => return false,
     }
     true

@@ -9,6 +9,7 @@ use super::document::{Document, reason};
 use super::environment::Environment;
 use super::error::{ConfigError, Problems};
 use super::item::Item;
+use super::keys;
 use super::listen::Taken;
 use super::order;
 use super::plan::{Plan, Program, Service, Settings};
@@ -16,6 +17,7 @@ use super::said::Said;
 use super::service::{self, Written};
 use super::settings::{self, SettingsSaid};
 use super::trust;
+use super::zone;
 
 /// The folder of the services.
 const SERVICES: &str = "services.d";
@@ -72,6 +74,10 @@ pub(crate) fn load_edited(
     }
     let mut services: Vec<_> = written.into_iter().map(|written| written.service).collect();
     services.sort_by(|one, other| one.id.cmp(&other.id));
+    let mut settings = settings;
+    let schedule = settings.schedule.take().unwrap_or_default();
+    let is_timed = !schedule.is_empty() || services.iter().any(|service| !service.schedule.is_empty());
+    let zone = is_timed.then(|| Box::new(zone::local(environment)));
     let settings = settings.complete(environment);
     let serves = services.iter().any(|service| matches!(service.program, Program::Server(_)));
     if environment.root
@@ -85,7 +91,7 @@ pub(crate) fn load_edited(
             problems.push(ConfigError::whole(&dir.join(settings::FILE), &problem));
         }
     }
-    problems.or(Plan { settings, services })
+    problems.or(Plan { settings, services, schedule, zone })
 }
 
 /// Tells of a folder in which somebody else could put files that root then obeys.
@@ -192,7 +198,10 @@ fn is_settings(root: &Item<'_>) -> bool {
     let named = root.page.path.file_name().is_some_and(|name| name == settings::FILE);
     let schema = root.get("$schema").and_then(|item| item.node.text());
     let schema = schema.is_some_and(|text| text.ends_with(settings::SCHEMA));
-    let mut keys = settings::KEYS.iter().chain(&settings::LATER).filter(|key| **key != "$schema");
+    let mut keys = settings::KEYS
+        .iter()
+        .chain(&settings::LATER)
+        .filter(|key| **key != "$schema" && !keys::KEYS.contains(key));
     named || schema || keys.any(|key| root.get(key).is_some())
 }
 

@@ -30,6 +30,7 @@ mod reach;
 mod readiness;
 mod said;
 mod sandbox;
+pub(crate) mod schedule;
 mod seldom;
 mod server;
 mod service;
@@ -42,6 +43,7 @@ mod tests;
 mod tools;
 mod trust;
 mod units;
+pub(crate) mod zone;
 
 pub(crate) use environment::{Environment, default_dir};
 pub(crate) use error::{ConfigError, nearest};

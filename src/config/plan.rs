@@ -16,7 +16,9 @@ use super::hooks::Hook;
 use super::identity::Identity;
 use super::limits::Limits;
 use super::sandbox::Sandbox;
+use super::schedule::Entry;
 use super::seldom::{Part, Seldom};
+use crate::life::zone::Zone;
 
 /// Everything the configuration says. It crosses a pipe as JSON when a reload is read by a child.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -25,6 +27,10 @@ pub(crate) struct Plan {
     pub(crate) settings: Settings,
     /// The services, in order of their ids; ids are unique.
     pub(crate) services: Vec<Service>,
+    /// What runs when, for the whole.
+    pub(crate) schedule: Box<[Entry]>,
+    /// Local time, where anything runs by it.
+    pub(crate) zone: Option<Box<Zone>>,
 }
 
 /// What `mcp-init.json`, the flags and the environment say about the supervisor itself.
@@ -144,6 +150,8 @@ pub(crate) struct Service {
     pub(crate) health_probe: Option<Box<Probe>>,
     /// What becomes of its output.
     pub(crate) log: Log,
+    /// What runs when.
+    pub(crate) schedule: Box<[Entry]>,
     /// `processConfig`: its file's own JSON object, compact, before substitution, secrets masked.
     pub(crate) shown: Box<str>,
 }

@@ -17,6 +17,7 @@ use super::plan::{
     Service, Start, Stop,
 };
 use super::sandbox::{Profile, Sandbox};
+use super::schedule::Entry;
 
 /// The mask of new files: whoever started us has no say in it.
 const UMASK: u32 = 0o022;
@@ -108,6 +109,8 @@ pub(super) struct Said {
     pub(super) alerts: Alerts,
     /// See [`Service`].
     pub(super) recovery: Option<u32>,
+    /// See [`Service`].
+    pub(super) schedule: Option<Box<[Entry]>>,
 }
 
 /// Restarts in a row before a service is given up.
@@ -198,6 +201,7 @@ impl Said {
             limits: self.limits.into(),
             alerts: (self.alerts != Alerts::default()).then(|| Box::new(self.alerts)),
             recovery,
+            schedule: self.schedule.unwrap_or_default(),
             shown: shown.into(),
         }
     }

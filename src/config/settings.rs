@@ -14,6 +14,7 @@ use super::json::{Kind, Node};
 use super::keys::{self, Seen};
 use super::plan::{LogLevel, Settings};
 use super::said::{Said, set};
+use super::schedule::{self, Entry};
 use super::service;
 
 /// The name of the file.
@@ -23,7 +24,7 @@ pub(super) const FILE: &str = "mcp-init.json";
 pub(super) const SCHEMA: &str = "mcp-init.schema.json";
 
 /// Keys of `mcp-init.json`.
-pub(super) const KEYS: [&str; 12] = [
+pub(super) const KEYS: [&str; 13] = [
     "$schema",
     "runtimeDir",
     "stateDir",
@@ -35,6 +36,7 @@ pub(super) const KEYS: [&str; 12] = [
     "control",
     "alertCommands",
     "eventCommands",
+    "schedule",
     "defaults",
 ];
 
@@ -82,6 +84,8 @@ pub(super) struct SettingsSaid {
     control: Option<Control>,
     /// See [`Settings`].
     hooks: Vec<Hook>,
+    /// What runs when, for the whole.
+    pub(super) schedule: Option<Box<[Entry]>>,
 }
 
 /// Reads what the environment says of the settings and of all services.
@@ -140,6 +144,7 @@ pub(super) fn read_document(
             "control" => set(&mut settings.control, control::read(&item, problems)),
             "alertCommands" => settings.hooks.extend(hooks::alerts(&item, problems)),
             "eventCommands" => settings.hooks.extend(hooks::events(&item, problems)),
+            "schedule" => set(&mut settings.schedule, schedule::read(&item, problems)),
             "defaults" => read_defaults(said, &item, problems),
             _ => item.unknown(problems, &KEYS, &LATER),
         }

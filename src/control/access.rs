@@ -22,6 +22,7 @@ pub(crate) enum Level {
 pub(crate) const fn needed(order: &Order) -> (Level, &'static str) {
     match order {
         Order::Status { .. } => (Level::Read, "see services"),
+        Order::Schedule { .. } => (Level::Read, "see schedules"),
         Order::Settled => (Level::Read, "wait for services"),
         Order::Start(_) => (Level::Operate, "start services"),
         Order::Stop(_) => (Level::Operate, "stop services"),

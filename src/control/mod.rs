@@ -2,5 +2,6 @@
 
 pub(crate) mod access;
 pub(crate) mod client;
+pub(crate) mod schedule;
 pub(crate) mod server;
 pub(crate) mod wire;

@@ -31,6 +31,12 @@ pub(crate) enum Order {
         #[serde(default)]
         services: Vec<Box<str>>,
     },
+    /// What runs by the clock: of each service, or, if none is named, of all and of the whole.
+    Schedule {
+        /// Ids.
+        #[serde(default)]
+        services: Vec<Box<str>>,
+    },
     /// Ready (or failed) before it is answered, unless `wait` is false.
     Start(Named),
     /// Gone, the whole group, before it is answered, unless `wait` is false.
@@ -92,7 +98,7 @@ pub(crate) struct Answer<'a> {
     /// The supervisor's own report ([`SupervisorReport`]).
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     pub(crate) supervisor: Option<&'a RawValue>,
-    /// A service's ([`ServiceReport`]).
+    /// A service's ([`ServiceReport`]), or what was asked of it.
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     pub(crate) service: Option<&'a RawValue>,
     /// It is done; of a `reload`, what was done, in one line.

@@ -1,7 +1,10 @@
 //! Decides: events in, actions out, time is an argument. No clock, fd, path, log or fork.
 
+pub(crate) mod agenda;
 pub(crate) mod alerts;
 pub(crate) mod backoff;
+pub(crate) mod calendar;
+pub(crate) mod cron;
 mod demand;
 mod ending;
 pub(crate) mod exits;
@@ -15,6 +18,7 @@ pub(crate) mod service;
 mod starting;
 pub(crate) mod state;
 mod vigil;
+pub(crate) mod zone;
 
 #[cfg(test)]
 mod crowds;

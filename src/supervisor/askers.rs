@@ -273,7 +273,7 @@ fn folder(plan: &Service, is_exec: bool) -> CString {
 }
 
 /// A program is run as the service's user.
-fn as_its_user(plan: &Service) -> Setup<'_> {
+pub(super) fn as_its_user(plan: &Service) -> Setup<'_> {
     let own = setup::of(plan, None);
     Setup { umask: own.umask, identity: own.identity, ..Setup::NONE }
 }

@@ -196,6 +196,7 @@ fn begin(plan: Plan, options: RunOptions) -> Result<Supervisor, BootError> {
         enforcement: super::enforce::Enforcement::begin(),
         scribe: Scribe::new(now.instant),
         askers: super::askers::Askers::default(),
+        schedules: super::schedule::Schedules::of(plan.schedule, plan.zone),
         office,
         strange_letters: 0,
         upward,
@@ -230,7 +231,6 @@ fn begin(plan: Plan, options: RunOptions) -> Result<Supervisor, BootError> {
     heard.map_err(|error| system("hear descriptors", &error))?;
     supervisor.renew_scribe();
     supervisor.begin_services(plan.services, now);
-    supervisor.recall_alerts();
     Ok(supervisor)
 }
 
@@ -257,6 +257,8 @@ impl Supervisor {
         for id in first {
             self.roster.on(id, Event::Start, now.instant, &mut self.todo);
         }
+        self.recall_alerts();
+        self.begin_schedules(true);
     }
 
     /// Lets a child print the table of the services once they have started: the loop itself prints nothing.

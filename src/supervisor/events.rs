@@ -67,6 +67,9 @@ pub(super) struct Event<'a> {
     /// Of an alert: so often it was not told since it last was.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) suppressed: Option<u64>,
+    /// Of a schedule: what was run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) run: Option<&'a str>,
     /// What a reload did, or what was refused.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) summary: Option<&'a str>,

@@ -138,7 +138,7 @@ impl Supervisor {
     }
 
     /// Makes the pipe of a service's output before its first process, and lets the scribe read it.
-    fn make_output(&mut self, id: Id) -> io::Result<()> {
+    pub(super) fn make_output(&mut self, id: Id) -> io::Result<()> {
         let needs = |unit: &super::Unit| unit.plan.log.mode != LogMode::Null && unit.output.is_none();
         if self.unit(id).is_some_and(needs) {
             let output = pipe::output()?;

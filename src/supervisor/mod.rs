@@ -30,6 +30,8 @@ mod present;
 mod records;
 mod reload;
 mod rites;
+mod runs;
+mod schedule;
 mod scribes;
 mod setup;
 mod shortage;
@@ -69,6 +71,7 @@ use hooks::Hooks;
 use notify::Office;
 use orders::Orders;
 use reload::Reload;
+use schedule::Schedules;
 use scribes::Scribe;
 use unit::Unit;
 use upward::Upward;
@@ -85,6 +88,8 @@ const RELOAD: Token = Token(3);
 const KIN: Token = Token(4);
 /// Services said something by `sd_notify`.
 const NOTIFY: Token = Token(5);
+/// Something is due by the clock, or the clock was set.
+const ALARM: Token = Token(6);
 /// The first client's; the others follow.
 const CLIENTS: usize = 1 << 20;
 /// The first service's channel; the others follow.
@@ -134,6 +139,8 @@ pub(crate) struct Supervisor {
     scribe: Scribe,
     /// Children that ask services how they are.
     askers: Askers,
+    /// What runs by the clock.
+    schedules: Schedules,
     /// Where services speak `sd_notify`.
     office: Office,
     /// Letters of nobody who may write one.
@@ -213,6 +220,7 @@ impl Supervisor {
         self.tick_reload();
         self.tick_kin();
         self.tick_askers();
+        self.tick_schedules();
         self.hold_limits();
         self.perform();
         self.renew_scribe();
@@ -238,6 +246,7 @@ impl Supervisor {
                 self.reload_deadline(),
                 self.kin_deadline(),
                 self.askers.deadline(),
+                self.schedules.deadline(),
                 self.drain_deadline(),
                 self.watch_deadline(),
                 self.publish_at,
@@ -286,6 +295,7 @@ impl Supervisor {
             }
             RELOAD => self.read_plan(),
             KIN => self.hear_kin(),
+            ALARM => self.look_at_schedules(),
             Token(number) if number >= CLIENTS => self.heed_client(number.saturating_sub(CLIENTS)),
             Token(number) if (SOCKETS..NEWLINES).contains(&number) => self.heed_socket(number),
             Token(_) => {}
@@ -313,6 +323,7 @@ impl Supervisor {
             1 => {
                 ::log::info!("stopping all services");
                 self.tell_upward_of_stop();
+                self.end_all_runs();
                 self.roster.shutdown(self.now.instant, self.settings.shutdown_timeout, &mut self.todo);
             }
             2 => self.roster.escalate(self.now.instant),
@@ -361,18 +372,6 @@ impl Supervisor {
             self.is_slim = true;
             memory::give_back();
             memory::hold_text();
-        }
-    }
-
-    /// Wakes up for the scribe's taking more only while there is more for it.
-    fn attend_scribe(&mut self) {
-        let Some(fd) = self.scribe.fd().map(|fd| fd.as_raw_fd()) else { return };
-        if let Some(write) = self.scribe.turn_attention() {
-            let interest =
-                if write { Interest::READABLE.add(Interest::WRITABLE) } else { Interest::READABLE };
-            if let Err(error) = self.poll.registry().reregister(&mut SourceFd(&fd), SCRIBE, interest) {
-                ::log::error!("cannot hear the scribe: {}", own::reason(&error));
-            }
         }
     }
 

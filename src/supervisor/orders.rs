@@ -26,7 +26,7 @@ const EXIT_USAGE: u8 = 64;
 /// It did not work.
 const EXIT_FAILED: u8 = 1;
 /// LSB `status`: no such service.
-const EXIT_UNKNOWN: u8 = 4;
+pub(super) const EXIT_UNKNOWN: u8 = 4;
 
 /// What is waited for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,6 +63,8 @@ struct Reporting {
     client: ClientId,
     /// The request.
     request: u64,
+    /// Whether it is their schedules that are reported.
+    schedules: bool,
     /// Services still to be reported.
     ids: std::vec::IntoIter<Id>,
 }
@@ -77,6 +79,11 @@ pub(super) struct Orders {
 }
 
 impl Orders {
+    /// Begins to report services, or their schedules.
+    pub(super) fn begin(&mut self, client: ClientId, request: u64, ids: Vec<Id>, schedules: bool) {
+        self.reporting.push(Reporting { client, request, schedules, ids: ids.into_iter() });
+    }
+
     /// Whether a client is owed something.
     fn owes(&self, client: ClientId) -> bool {
         self.waiting.iter().any(|waiting| waiting.client == client) || self.is_reporting(client)
@@ -136,6 +143,7 @@ impl Supervisor {
         let id = request.id;
         match request.order {
             Order::Status { services } => self.report(client, id, &services),
+            Order::Schedule { services } => self.report_schedules(client, id, &services),
             Order::Start(named) => self.order(client, id, &named, Event::Start, Goal::Up),
             Order::Stop(named) => self.order(client, id, &named, Event::Stop, Goal::Down),
             Order::Restart(named) => self.order(client, id, &named, Event::Restart, Goal::Up),
@@ -219,7 +227,7 @@ impl Supervisor {
     }
 
     /// The services with these ids; all for none.
-    fn find(&self, names: &[Box<str>]) -> Result<Vec<Id>, String> {
+    pub(super) fn find(&self, names: &[Box<str>]) -> Result<Vec<Id>, String> {
         if names.is_empty() {
             return Ok(self.ids().collect());
         }
@@ -239,7 +247,7 @@ impl Supervisor {
                 let report = to_raw_value(&self.own_report()).ok();
                 let answer = Answer { id: request, supervisor: report.as_deref(), ..Answer::default() };
                 self.clients.answer(client, &answer);
-                self.orders.reporting.push(Reporting { client, request, ids: ids.into_iter() });
+                self.orders.begin(client, request, ids, false);
             }
         }
     }
@@ -339,6 +347,10 @@ impl Supervisor {
                 self.answer_done(reporting.client, reporting.request, "");
                 return true;
             };
+            if reporting.schedules {
+                self.answer_schedule(reporting.client, reporting.request, Some(id));
+                continue;
+            }
             let now = self.now;
             let waits_for = self.waits_for(id);
             let (Some(unit), Some(life)) =

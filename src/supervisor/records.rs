@@ -1,9 +1,12 @@
 //! What is told to the files: events, `process.json`, pid files, our own log. The scribe writes them; PID 1
 //! only keeps what is true and says it when the scribe can take more.
 
+use std::os::fd::AsRawFd;
 use std::path::Path;
 use std::time::Duration;
 
+use mio::Interest;
+use mio::unix::SourceFd;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -11,9 +14,10 @@ use crate::life::policy::{Pid, Why};
 use crate::life::roster::Id;
 use crate::life::service::later;
 use crate::scribe::wire::Kind;
+use crate::sys::own;
 
 use super::events::Event;
-use super::{Supervisor, log};
+use super::{SCRIBE, Supervisor, log};
 
 /// What changes on the way from one lasting state to another gathers for so long before it is written.
 const GATHER_FOR: Duration = Duration::from_millis(50);
@@ -101,6 +105,7 @@ impl Supervisor {
     /// again.
     pub(super) fn tell_all(&mut self) {
         let now = self.now;
+        self.tell_all_runs();
         for id in self.ids() {
             self.watch(id);
             if let Some(unit) = self.unit_mut(id) {
@@ -206,6 +211,18 @@ impl Supervisor {
             }
         }
         self.scribe.flush();
+    }
+
+    /// Wakes up for the scribe's taking more only while there is more for it.
+    pub(super) fn attend_scribe(&mut self) {
+        let Some(fd) = self.scribe.fd().map(|fd| fd.as_raw_fd()) else { return };
+        if let Some(write) = self.scribe.turn_attention() {
+            let interest =
+                if write { Interest::READABLE.add(Interest::WRITABLE) } else { Interest::READABLE };
+            if let Err(error) = self.poll.registry().reregister(&mut SourceFd(&fd), SCRIBE, interest) {
+                ::log::error!("cannot hear the scribe: {}", own::reason(&error));
+            }
+        }
     }
 
     /// Tells the events and the log lines of this turn, all in one piece.

@@ -225,6 +225,8 @@ impl Supervisor {
             }
             self.roster.on(id, event, now.instant, &mut self.todo);
         }
+        self.schedules.take(plan.schedule, plan.zone);
+        self.begin_schedules(false);
         let mut summary =
             format!("{added} added, {changed} changed, {} removed, {kept} unchanged", gone.len());
         if plan.settings != self.settings {

@@ -39,6 +39,13 @@ impl From<SystemTime> for Stamp {
     }
 }
 
+impl Stamp {
+    /// Seconds since 1970-01-01 UTC.
+    pub(crate) fn seconds(self) -> i64 {
+        i64::try_from(self.0.as_secs()).unwrap_or(i64::MAX)
+    }
+}
+
 impl fmt::Display for Stamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let seconds = self.0.as_secs();

@@ -9,6 +9,7 @@
 
 #![expect(unsafe_code, reason = "this is the room for it; each block states the fact it relies on")]
 
+pub(crate) mod alarm;
 pub(crate) mod cgroup;
 pub(crate) mod child;
 pub(crate) mod clock;

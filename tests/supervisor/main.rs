@@ -46,6 +46,7 @@ mod probes;
 mod readiness;
 mod reload;
 mod sandbox;
+mod schedule;
 mod sockets;
 mod spawn;
 mod stop;
