@@ -98,6 +98,8 @@ fn dispatch(invocation: &Invocation, out: &mut Output) -> Result<u8, Failure> {
         Does::Start => orders::change(&orders::START, invocation, &places()?, out),
         Does::Stop => orders::change(&orders::STOP, invocation, &places()?, out),
         Does::Restart => orders::change(&orders::RESTART, invocation, &places()?, out),
+        Does::Recover => orders::change(&orders::RECOVER, invocation, &places()?, out),
+        Does::Reset => orders::change(&orders::RESET, invocation, &places()?, out),
         Does::Add => configure::add(invocation, &places()?, out),
         Does::Create => create::answer(invocation, &places()?, out),
         Does::Remove => configure::remove(invocation, &places()?, out),

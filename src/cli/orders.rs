@@ -34,6 +34,11 @@ pub(super) const STOP: Change = Change { order: Order::Stop, goal: &["stopped", 
 /// `restart`.
 pub(super) const RESTART: Change = Change { order: Order::Restart, goal: &["running", "listening"] };
 
+/// `recover`.
+pub(super) const RECOVER: Change = Change { order: Order::Recover, goal: &["running", "listening"] };
+/// `reset`.
+pub(super) const RESET: Change = Change { order: Order::Reset, goal: &[] };
+
 /// Puts services through a change.
 pub(super) fn change(
     change: &Change,

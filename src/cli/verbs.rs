@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::failure::{FAILED, NOT_RUNNING, OK, SECOND, SYSTEM, UNKNOWN};
 use super::options::{Flag, Opt, WAITING, switch, valued};
-use super::verbs_of_care::ALERTS;
+use super::verbs_of_care::{ALERTS, RECOVER, RESET};
 use super::verbs_of_change::{ADD, CREATE, DISABLE, ENABLE, REMOVE, SIGNAL};
 use super::verbs_of_helpers::{KIN, PLAN, PROBE, SCRIBE};
 use super::verbs_of_time::SCHEDULE;
@@ -32,6 +32,10 @@ pub(super) enum Does {
     Stop,
     /// Stops and starts services.
     Restart,
+    /// Tries to recover services.
+    Recover,
+    /// Forgets attempts to recover services.
+    Reset,
     /// Adds a service.
     Add,
     /// Makes a service.
@@ -364,8 +368,8 @@ pub(super) static HELP: Verb = Verb {
 };
 
 /// All of them, in the order people read them.
-static VERBS: [&Verb; 27] = [
-    &RUN, &STATUS, &START, &STOP, &RESTART, &SIGNAL, &ATTACH, &LOGS, &EVENTS, &ALERTS, &ADD, &CREATE,
+static VERBS: [&Verb; 29] = [
+    &RUN, &STATUS, &START, &STOP, &RESTART, &SIGNAL, &ATTACH, &LOGS, &EVENTS, &ALERTS, &RECOVER, &RESET, &ADD, &CREATE,
     &REMOVE, &ENABLE, &DISABLE, &CHECK, &RELOAD, &HEALTH, &SCHEDULE, &METRICS, &SHUTDOWN, &VERSION, &HELP,
     &SCRIBE, &PLAN, &KIN, &PROBE,
 ];

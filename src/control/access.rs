@@ -27,8 +27,10 @@ pub(crate) const fn needed(order: &Order) -> (Level, &'static str) {
         Order::Start(_) => (Level::Operate, "start services"),
         Order::Stop(_) => (Level::Operate, "stop services"),
         Order::Restart(_) => (Level::Operate, "restart services"),
+        Order::Recover(_) => (Level::Operate, "recover services"),
+        Order::Reset(_) => (Level::Operate, "reset services"),
         Order::Signal { .. } => (Level::Operate, "signal services"),
-        Order::Alert { .. } => (Level::Administer, "raise alerts"),
+        Order::Alert(_) => (Level::Administer, "raise alerts"),
         Order::Reload => (Level::Administer, "reload the configuration"),
         Order::Shutdown => (Level::Administer, "shut down"),
     }

@@ -43,6 +43,10 @@ pub(crate) enum Order {
     Stop(Named),
     /// One operation of the supervisor, also when a child of the service asks for it.
     Restart(Named),
+    /// One attempt to recover each: a restart, answered once a health check was passed or it is known to have failed.
+    Recover(Named),
+    /// Forgets the attempts to recover them; those that were given up are tried again.
+    Reset(Named),
     /// Sends a signal to the process of each, or to its whole group.
     Signal {
         /// Ids; none means all.
@@ -59,19 +63,23 @@ pub(crate) enum Order {
     /// Answered once no service is on its way (starting or stopping).
     Settled,
     /// Raises an alert, as the supervisor itself does; told unless the same was shortly before.
-    Alert {
-        /// Id; none: about the supervisor.
-        #[serde(default)]
-        service: Option<Box<str>>,
-        /// How grave it is: `INFO`, `WARNING`, `ERROR`, `CRITICAL`.
-        level: Level,
-        /// What it is about: `update`, `disk`, ...
-        kind: Kind,
-        /// One line.
-        text: Box<str>,
-    },
+    Alert(Alert),
     /// Stops everything and ends the supervisor; answered before the last step.
     Shutdown,
+}
+
+/// An alert that is raised from outside.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Alert {
+    /// Id; none: about the supervisor.
+    #[serde(default)]
+    pub(crate) service: Option<Box<str>>,
+    /// How grave it is: `INFO`, `WARNING`, `ERROR`, `CRITICAL`.
+    pub(crate) level: Level,
+    /// What it is about: `update`, `disk`, ...
+    pub(crate) kind: Kind,
+    /// One line.
+    pub(crate) text: Box<str>,
 }
 
 /// The services an order is for.
@@ -208,6 +216,10 @@ pub(crate) struct Past {
     pub(crate) waits_for: Option<Box<str>>,
     /// Of a task: whether it has ended well since it was last started.
     pub(crate) completed: bool,
+    /// Attempts to recover it since it was last known to be well.
+    pub(crate) recovery_attempts: u32,
+    /// Whether all of them were in vain, so that nothing more is tried.
+    pub(crate) needs_intervention: bool,
     /// How the last process ended.
     pub(crate) last_end: Option<LastEnd>,
     /// How the few before it did, the latest first.

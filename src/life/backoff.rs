@@ -26,6 +26,12 @@ impl Backoff {
         Some(delay)
     }
 
+    /// The same where it is tried on: longer than the one before, and never the end.
+    pub(crate) fn longer(&mut self, policy: &BackoffPolicy, lived: Duration, random: f64) -> Duration {
+        let endless = BackoffPolicy { tries: None, ..*policy };
+        self.after(&endless, lived, random).unwrap_or(policy.longest)
+    }
+
     /// Forgets all failures: somebody asked for a start.
     pub(crate) const fn forget(&mut self) {
         self.tries = 0;

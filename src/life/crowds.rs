@@ -164,7 +164,7 @@ impl Crowd {
 
     fn note(&mut self, id: Id, note: Note) {
         match note {
-            Note::Retry { .. } => self.failed[id.index()] = true,
+            Note::Retry { .. } | Note::Attempt { .. } => self.failed[id.index()] = true,
             Note::Stopped => {
                 let task = self.roster.get(id).unwrap();
                 let completed = task.has_completed();
@@ -203,9 +203,7 @@ impl Crowd {
                 Event::Spawned(pid)
             }
         };
-        let rest = std::mem::take(&mut self.todo);
-        self.roster.on(id, answer, self.now, &mut self.todo);
-        self.todo.extend(rest);
+        self.roster.answer(id, answer, self.now, &mut self.todo);
     }
 
     /// A need that was met when the way to a process began.

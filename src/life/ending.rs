@@ -84,6 +84,7 @@ impl Service {
             (Why::Itself, Meaning::Well) if self.policy.restart != Restart::Always => {
                 self.complete(exit, act);
             }
+            (Why::Unhealthy, _) if self.policy.attempts > 0 => self.recover(Some(exit), lived, now, act),
             (Why::Itself, Meaning::Well | Meaning::Badly)
             | (Why::NotReady | Why::Unhealthy | Why::Silent | Why::Exceeded(_), _) => {
                 self.failed(Some(exit), lived, now, act);
@@ -101,6 +102,10 @@ impl Service {
 
     /// A failure: again after a delay, or never.
     pub(super) fn failed(&mut self, exit: Option<Exit>, lived: Duration, now: Instant, act: Act<'_>) {
+        if self.recovery.is_trying && self.policy.attempts > 0 {
+            return self.recover(exit, lived, now, act);
+        }
+        self.recovery.is_trying = false;
         let random = self.random();
         let after = match self.policy.restart {
             Restart::Always | Restart::OnFailure => self.backoff.after(&self.policy.backoff, lived, random),
@@ -111,6 +116,12 @@ impl Service {
                 self.restarts = self.restarts.saturating_add(1);
                 self.state = State::Backoff { until: later(now, after) };
                 act(Action::Note(Note::Retry { after }));
+            }
+            None if self.policy.attempts > 0 => {
+                if self.recovery.attempts < self.policy.attempts {
+                    act(Action::Note(Note::OutOfRestarts));
+                }
+                self.recover(exit, lived, now, act);
             }
             None => self.give_up(exit, act),
         }
@@ -148,7 +159,8 @@ impl Service {
     }
 
     /// It waits for an order.
-    fn give_up(&mut self, exit: Option<Exit>, act: Act<'_>) {
+    pub(super) fn give_up(&mut self, exit: Option<Exit>, act: Act<'_>) {
+        self.recovery.is_trying = false;
         self.state = State::Failed;
         act(Action::Note(Note::GaveUp));
         self.end_the_whole(exit, true, act);
@@ -163,6 +175,7 @@ impl Service {
 
     /// Nothing will happen by itself.
     pub(super) fn rest(&mut self, act: Act<'_>) {
+        self.recovery.is_trying = false;
         self.state = State::Stopped;
         act(Action::Note(Note::Stopped));
     }

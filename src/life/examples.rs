@@ -1,4 +1,4 @@
-//! Promises of a roster that random lives meet too seldom, played one by one.
+//! Promises of services and rosters that random lives meet too seldom, played one by one.
 
 #![expect(
     clippy::arithmetic_side_effects,
@@ -14,6 +14,8 @@ use super::lives::quiet;
 use super::need::{Condition, Need};
 use super::policy::{Action, Event, Exit, Pid};
 use super::roster::{Id, Roster, Todo};
+use super::service::Service;
+use super::state::State;
 
 /// A roster of so many services, all running; the pid of each is its place and one.
 fn running(count: u32, now: Instant) -> (Roster, Todo) {
@@ -73,4 +75,61 @@ fn one_that_cannot_be_killed_does_not_hold_what_it_needs() {
         assert!(kills <= 2, "it is held by what will never end");
     }
     assert_eq!(roster.get(Id(1)).unwrap().state().word(), "stopping");
+}
+
+/// Plays a service that dies at once each time; how often it was started.
+#[test]
+fn it_gives_up_after_as_many_restarts_as_the_policy_says_and_an_order_forgets() {
+    let mut now = Instant::now();
+    let mut service = Service::new(&quiet(), 7);
+    for round in 1..=2 {
+        let mut spawned = 0;
+        let mut event = Some(Event::Start);
+        while !matches!(service.state(), State::Failed) || event.is_some() {
+            let mut spawn = false;
+            let mut act = |action| spawn |= action == Action::Spawn;
+            match event.take() {
+                Some(event) => service.on(event, now, &mut act),
+                None => service.tick(now, &mut act),
+            }
+            if spawn {
+                spawned += 1;
+                service.on(Event::Spawned(Pid(spawned)), now, &mut |_| ());
+                event = Some(Event::Exited { exit: Exit::Code(1), left: false });
+            }
+            now += Duration::from_millis(5);
+        }
+        assert_eq!(spawned, 4, "round {round}: the first start and three restarts");
+    }
+}
+
+#[test]
+fn an_ordered_restart_is_not_a_failure_and_two_make_one() {
+    let now = Instant::now();
+    let mut service = Service::new(&quiet(), 7);
+    service.on(Event::Start, now, &mut |_| ());
+    service.on(Event::Spawned(Pid(5)), now, &mut |_| ());
+    let mut asked = 0;
+    for _ in 0..2 {
+        service.on(Event::Restart, now, &mut |action| asked += i32::from(action == Action::Ask(Pid(5))));
+    }
+    let mut spawned = 0;
+    service.on(Event::Exited { exit: Exit::Code(0), left: false }, now, &mut |action| {
+        spawned += i32::from(action == Action::Spawn);
+    });
+    assert_eq!((asked, spawned, service.restarts()), (1, 1, 0));
+}
+
+#[test]
+fn a_leader_that_dies_first_does_not_hide_its_group() {
+    let now = Instant::now();
+    let mut service = Service::new(&quiet(), 7);
+    service.on(Event::Start, now, &mut |_| ());
+    service.on(Event::Spawned(Pid(5)), now, &mut |_| ());
+    let mut actions = Vec::new();
+    service.on(Event::Exited { exit: Exit::Code(0), left: true }, now, &mut |action| actions.push(action));
+    assert!(actions.contains(&Action::Ask(Pid(5))), "{actions:?}");
+    assert_eq!(service.state().word(), "stopping");
+    service.on(Event::Empty, now, &mut |_| ());
+    assert_eq!(service.state().word(), "backoff");
 }

@@ -12,7 +12,7 @@ impl Service {
         match self.state {
             State::Running { check: Check::Asked(_), .. } => {
                 if healthy {
-                    self.well(now);
+                    self.well(now, act);
                 } else {
                     self.unwell(now, act);
                 }
@@ -50,10 +50,18 @@ impl Service {
     }
 
     /// A check passed.
-    pub(super) fn well(&mut self, now: Instant) {
+    pub(super) fn well(&mut self, now: Instant, act: Act<'_>) {
         self.next_check(now);
         if let State::Running { failures, .. } = &mut self.state {
             *failures = 0;
+        }
+        self.is_well(act);
+    }
+
+    /// It could not be asked: that says nothing of it.
+    pub(super) fn unasked(&mut self, now: Instant) {
+        if self.is_asked() {
+            self.next_check(now);
         }
     }
 

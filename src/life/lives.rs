@@ -55,6 +55,8 @@ struct World {
     /// When it was asked to end.
     asked: Option<Instant>,
     policy: Policy,
+    /// Attempts to recover it that were in vain so far.
+    attempts: u32,
     preparing: bool,
     asked_health: bool,
     dice: Dice,
@@ -86,12 +88,16 @@ pub(super) fn policy(dice: &mut Dice) -> Policy {
             retries: dice.roll(3) as u32,
             grace: dice.ms(20),
         }),
+        attempts: dice.roll(4) as u32,
     }
 }
 
 /// Gives an event, obeys the actions, checks the promises.
 fn step(service: &mut Service, world: &mut World, event: Option<Event>) {
     let mut actions = Vec::new();
+    if event == Some(Event::Reset) {
+        world.attempts = 0;
+    }
     match event {
         Some(event) => service.on(event, world.now, &mut |action| actions.push(action)),
         None => service.tick(world.now, &mut |action| actions.push(action)),
@@ -168,6 +174,7 @@ fn note_holds(service: &Service, world: &mut World, note: Note) {
             assert!(world.leader.is_none() && world.group.is_none(), "given up with a process");
             let may = world.policy.restart == Restart::Never
                 || world.policy.backoff.tries.is_some()
+                || (world.attempts > 0 && world.attempts == world.policy.attempts)
                 || world.last_exit == Some(Exit::Code(125));
             assert!(may, "given up although it may try without end");
         }
@@ -182,6 +189,18 @@ fn note_holds(service: &Service, world: &mut World, note: Note) {
             world.for_good = why == Why::Itself && exit == Exit::Code(125);
         }
         Note::Retry { .. } => assert!(!world.for_good, "it fails for good and is tried again"),
+        Note::Attempt { number, .. } => {
+            world.attempts += 1;
+            assert_eq!(number, world.attempts, "an attempt is not counted");
+            assert!(number <= world.policy.attempts, "more attempts than it may have");
+            assert!(!world.for_good, "it fails for good and is tried again");
+        }
+        Note::Recovered { attempts } => {
+            assert_eq!(attempts, world.attempts, "attempts were forgotten without a reason");
+            assert!(world.leader.is_some(), "it is well without a process");
+            world.attempts = 0;
+        }
+        Note::OutOfRestarts => assert!(world.attempts < world.policy.attempts, "nothing follows"),
         Note::Started(_)
         | Note::Ready
         | Note::Listening
@@ -249,7 +268,12 @@ fn word(world: &mut World) -> Event {
         6 => Event::Starved,
         7 => Event::FedEvery(time),
         8 => Event::Extend(time),
-        _ => [Event::Forget, Event::Ending][world.dice.roll(2) as usize],
+        _ => {
+            let words = [Event::Forget, Event::Ending, Event::Unasked, Event::Recover, Event::Reset];
+            let word = words[world.dice.roll(5) as usize];
+            world.asked_health &= word != Event::Unasked;
+            word
+        }
     }
 }
 
@@ -287,6 +311,7 @@ fn a_million_random_lives_keep_every_promise() {
             for_good: false,
             asked: None,
             policy,
+            attempts: 0,
             preparing: false,
             asked_health: false,
             dice,
@@ -328,6 +353,7 @@ pub(super) fn quiet() -> Policy {
         readiness: Readiness::Started,
         prepare: false,
         check: None,
+        attempts: 0,
         demand: None,
         watchdog: None,
         backoff: BackoffPolicy {
@@ -340,61 +366,4 @@ pub(super) fn quiet() -> Policy {
         },
         ..policy(&mut dice)
     }
-}
-
-/// Plays a service that dies at once each time; how often it was started.
-#[test]
-fn it_gives_up_after_as_many_restarts_as_the_policy_says_and_an_order_forgets() {
-    let mut now = Instant::now();
-    let mut service = Service::new(&quiet(), 7);
-    for round in 1..=2 {
-        let mut spawned = 0;
-        let mut event = Some(Event::Start);
-        while !matches!(service.state(), State::Failed) || event.is_some() {
-            let mut spawn = false;
-            let mut act = |action| spawn |= action == Action::Spawn;
-            match event.take() {
-                Some(event) => service.on(event, now, &mut act),
-                None => service.tick(now, &mut act),
-            }
-            if spawn {
-                spawned += 1;
-                service.on(Event::Spawned(Pid(spawned)), now, &mut |_| ());
-                event = Some(Event::Exited { exit: Exit::Code(1), left: false });
-            }
-            now += Duration::from_millis(5);
-        }
-        assert_eq!(spawned, 4, "round {round}: the first start and three restarts");
-    }
-}
-
-#[test]
-fn an_ordered_restart_is_not_a_failure_and_two_make_one() {
-    let now = Instant::now();
-    let mut service = Service::new(&quiet(), 7);
-    service.on(Event::Start, now, &mut |_| ());
-    service.on(Event::Spawned(Pid(5)), now, &mut |_| ());
-    let mut asked = 0;
-    for _ in 0..2 {
-        service.on(Event::Restart, now, &mut |action| asked += i32::from(action == Action::Ask(Pid(5))));
-    }
-    let mut spawned = 0;
-    service.on(Event::Exited { exit: Exit::Code(0), left: false }, now, &mut |action| {
-        spawned += i32::from(action == Action::Spawn);
-    });
-    assert_eq!((asked, spawned, service.restarts()), (1, 1, 0));
-}
-
-#[test]
-fn a_leader_that_dies_first_does_not_hide_its_group() {
-    let now = Instant::now();
-    let mut service = Service::new(&quiet(), 7);
-    service.on(Event::Start, now, &mut |_| ());
-    service.on(Event::Spawned(Pid(5)), now, &mut |_| ());
-    let mut actions = Vec::new();
-    service.on(Event::Exited { exit: Exit::Code(0), left: true }, now, &mut |action| actions.push(action));
-    assert!(actions.contains(&Action::Ask(Pid(5))), "{actions:?}");
-    assert_eq!(service.state().word(), "stopping");
-    service.on(Event::Empty, now, &mut |_| ());
-    assert_eq!(service.state().word(), "backoff");
 }

@@ -13,6 +13,7 @@ pub(crate) mod need;
 mod order;
 pub(crate) mod policy;
 pub(crate) mod rate;
+pub(crate) mod recovery;
 pub(crate) mod roster;
 pub(crate) mod service;
 mod starting;

@@ -127,6 +127,8 @@ pub(crate) struct Policy {
     pub(crate) stop_within: Duration,
     /// Its health checks, if any.
     pub(crate) check: Option<CheckPolicy>,
+    /// Attempts to recover it, beyond its restarts.
+    pub(crate) attempts: u32,
 }
 
 /// Why a process was ended, or that it ended by itself.
@@ -190,6 +192,19 @@ pub(crate) enum Event {
     Answered {
         /// Whether it is well.
         healthy: bool,
+    },
+    /// It could not be asked, for want of something that is not its own.
+    Unasked,
+    /// Somebody wants one attempt to recover it.
+    Recover,
+    /// Somebody wants the attempts to recover it forgotten.
+    Reset,
+    /// What an earlier supervisor knew, before its first start.
+    Recall {
+        /// Attempts to recover it.
+        attempts: u32,
+        /// Whether all were in vain.
+        is_spent: bool,
     },
     /// It has more than it may, or the kernel has killed it for that.
     Exceeded(Bound),
@@ -289,6 +304,20 @@ pub(crate) enum Note {
     },
     /// It is not started again: too many failures, or a policy that says so.
     GaveUp,
+    /// It was restarted as often as its policy says; attempts to recover it follow.
+    OutOfRestarts,
+    /// An attempt to recover it begins after this time.
+    Attempt {
+        /// Which one.
+        number: u32,
+        /// The delay.
+        after: Duration,
+    },
+    /// It is well after attempts to recover it.
+    Recovered {
+        /// So many; none, if a person's attempt was the only one.
+        attempts: u32,
+    },
     /// A question for its health was not answered in time.
     NoAnswer,
     /// Its files were not written in time.

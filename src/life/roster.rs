@@ -91,17 +91,21 @@ impl Roster {
     /// Something happened to a service.
     pub(crate) fn on(&mut self, id: Id, event: Event, now: Instant, todo: &mut Todo) {
         // Once everything ends, nothing is started any more.
-        if self.end.is_some() && matches!(event, Event::Start | Event::Restart) {
+        let starts = matches!(event, Event::Start | Event::Restart | Event::Recover | Event::Reset);
+        if self.end.is_some() && starts {
             return;
         }
         match event {
-            Event::Start | Event::Restart => self.start(id, event, now, todo),
+            Event::Start | Event::Restart | Event::Recover => self.start(id, event, now, todo),
             Event::Stop => self.stop(id, now, todo),
             Event::Prepared { .. }
             | Event::Spawned(_)
             | Event::NotSpawned(_)
             | Event::Ready
             | Event::Answered { .. }
+            | Event::Unasked
+            | Event::Reset
+            | Event::Recall { .. }
             | Event::Exceeded(_)
             | Event::Exited { .. }
             | Event::Empty
@@ -117,10 +121,19 @@ impl Roster {
         self.settle(now, todo);
     }
 
+    /// The answer to what was to be done for a service. What follows for it comes before all else that is to be done;
+    /// what follows for others comes after that, which may still be about what they were before.
+    pub(crate) fn answer(&mut self, id: Id, event: Event, now: Instant, todo: &mut Todo) {
+        let rest = std::mem::take(todo);
+        self.on(id, event, now, todo);
+        let (own, others): (Todo, Todo) = todo.drain(..).partition(|(whose, _)| *whose == id);
+        todo.extend(own.into_iter().chain(rest).chain(others));
+    }
+
     /// Gives an event to one service. A process that is still to be made for it is not made when somebody wants
     /// something else meanwhile.
     pub(super) fn give(&mut self, id: Id, event: Event, now: Instant, todo: &mut Todo) {
-        if matches!(event, Event::Stop | Event::Restart) {
+        if matches!(event, Event::Stop | Event::Restart | Event::Recover) {
             recall(id, todo);
         }
         self.change(id, todo, |service, act| service.on(event, now, act));

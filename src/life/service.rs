@@ -32,6 +32,7 @@ use std::time::{Duration, Instant};
 use super::backoff::Backoff;
 use super::need::Need;
 use super::policy::{Action, Event, Kind, Note, Policy, Why};
+use super::recovery::Recovery;
 use super::state::{Check, State, Want};
 
 /// A service, as far as its life is concerned.
@@ -51,6 +52,8 @@ pub(crate) struct Service {
     pub(super) backoff: Backoff,
     /// Restarts that nobody ordered, ever.
     pub(super) restarts: u64,
+    /// Attempts to recover it.
+    pub(super) recovery: Recovery,
     /// State of a xorshift generator, for jitter; never 0.
     pub(super) seed: u64,
 }
@@ -69,6 +72,7 @@ impl Service {
             completed: false,
             backoff: Backoff::default(),
             restarts: 0,
+            recovery: Recovery::default(),
             seed: seed.max(1),
         }
     }
@@ -125,6 +129,10 @@ impl Service {
             Event::NotSpawned(blame) => self.not_spawned(blame, now, act),
             Event::Ready => self.ready(now, act),
             Event::Answered { healthy } => self.answered(healthy, now, act),
+            Event::Unasked => self.unasked(now),
+            Event::Recover => self.attempt(now, act),
+            Event::Reset => self.reset(now, act),
+            Event::Recall { attempts, is_spent } => self.recall(attempts, is_spent),
             Event::Exceeded(bound) => self.exceeded(bound, now, act),
             Event::Exited { exit, left } => self.exited(exit, left, now, act),
             Event::Empty => self.empty(now, act),
@@ -220,6 +228,7 @@ impl Service {
     /// Somebody wants it up: earlier failures are forgotten.
     fn start(&mut self, now: Instant, act: Act<'_>) {
         self.want = Want::Up;
+        self.recovery = Recovery { attempts: self.recovery.attempts, ..Recovery::default() };
         match self.state {
             State::Stopped | State::Blocked { .. } | State::Backoff { .. } | State::Failed => {
                 self.backoff.forget();
@@ -289,7 +298,8 @@ impl Service {
     }
 
     /// Somebody wants a new process: requests that arrive together make one.
-    fn restart(&mut self, now: Instant, act: Act<'_>) {
+    pub(super) fn restart(&mut self, now: Instant, act: Act<'_>) {
+        self.recovery.is_trying = false;
         match self.state {
             State::Starting { pid, born, .. } | State::Running { pid, born, .. } => {
                 self.want = Want::Up;

@@ -90,7 +90,7 @@ impl Service {
                     self.end(pid, now, Why::Ordered, now, act);
                 } else if self.policy.readiness == Readiness::Started {
                     self.run(pid, now, now);
-                    act(Action::Note(Note::Ready));
+                    self.is_ready(act);
                 }
             }
             // Nobody asked for a process: it must not stay without an owner.
@@ -136,7 +136,7 @@ impl Service {
         match self.state {
             State::Starting { pid, born, .. } => {
                 self.run(pid, born, now);
-                act(Action::Note(Note::Ready));
+                self.is_ready(act);
             }
             // Said twice, or too late.
             State::Stopped

@@ -177,6 +177,7 @@ mod tests {
                 ready_within: MS * 50,
                 stop_within: MS * 50,
                 check: None,
+                attempts: 0,
             };
             Self { service: Service::new(&policy, 7), now: Instant::now(), todo: Vec::new() }
         }

@@ -26,6 +26,17 @@ impl Supervisor {
                 let text = format!("{}: restart {restarts} in {after}", self.last_error(id));
                 self.alert(Some(id), Level::Warning, Kind::Restarted, &text);
             }
+            Note::OutOfRestarts => {
+                let text = format!("{}: restarts gave up; recovery follows", self.last_error(id));
+                self.alert(Some(id), Level::Error, Kind::GaveUp, &text);
+            }
+            Note::Attempt { number, after } => {
+                let of = self.unit(id).map_or(0, |unit| unit.plan.recovery);
+                let after = duration_text(millis(after));
+                let text = format!("{}: recovery attempt {number} of {of} in {after}", self.last_error(id));
+                self.alert(Some(id), Level::Warning, Kind::Restarted, &text);
+            }
+            Note::Recovered { .. } => self.note_well(id),
             Note::GaveUp => self.alarm_of_giving_up(id),
             Note::Ready => {
                 // Whether one that is checked is well, its checks say.
@@ -56,7 +67,9 @@ impl Supervisor {
             let text = format!("{error}: not started again, as its restart policy says");
             self.alert(Some(id), Level::Error, Kind::GaveUp, &text);
         } else {
-            let text = format!("{error}: given up; manual intervention needed");
+            let is_spent = self.roster.get(id).is_some_and(|life| life.recovery().is_spent);
+            let rest = if is_spent { "" } else { ": given up; manual intervention needed" };
+            let text = format!("{error}{rest}");
             self.alert(Some(id), Level::Critical, Kind::GaveUp, &text);
         }
     }
@@ -67,7 +80,7 @@ impl Supervisor {
     }
 
     /// What went wrong last, in words.
-    fn last_error(&self, id: Id) -> String {
+    pub(super) fn last_error(&self, id: Id) -> String {
         let error = self.unit(id).and_then(|unit| unit.last_error.as_deref());
         error.unwrap_or("it ended").to_owned()
     }

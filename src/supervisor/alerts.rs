@@ -10,15 +10,19 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
 use crate::config::alerts::REPEAT_AFTER;
+use crate::control::server::ClientId;
+use crate::control::wire;
 use crate::life;
 use crate::life::alerts::{Key, Kind, Level, Memory, Verdict};
 use crate::life::roster::Id;
 use crate::life::service::later;
-use crate::scribe::wire;
+use crate::scribe::wire::Kind as Frame;
 use crate::sys::clock::Stamp;
 
 use super::Supervisor;
 use super::events::Event;
+use super::hear::quote;
+use super::orders::EXIT_UNKNOWN;
 
 /// What is only counted is written this often.
 const SAVE_AFTER: Duration = Duration::from_secs(1);
@@ -119,6 +123,18 @@ impl Supervisor {
         }
     }
 
+    /// An alert that is raised from outside.
+    pub(super) fn obey_alert(&mut self, client: ClientId, request: u64, alert: &wire::Alert) {
+        match self.find(alert.service.as_slice()) {
+            Ok(ids) => {
+                let about = ids.first().copied().filter(|_| alert.service.is_some());
+                self.alert(about, alert.level, alert.kind, &quote(&alert.text));
+                self.answer_done(client, request, "done");
+            }
+            Err(error) => self.refuse(client, request, error, EXIT_UNKNOWN),
+        }
+    }
+
     /// Troubles of these kinds are over: that is told once, if they were.
     pub(super) fn relieve(&mut self, about: Option<Id>, kinds: &[Kind], text: &str) {
         let mut over = None;
@@ -181,7 +197,7 @@ impl Supervisor {
     pub(super) fn publish_alerts(&mut self) {
         if !self.alerts.lines.is_empty() {
             let path = self.settings.state_dir.join("alerts.jsonl");
-            if self.scribe.put(wire::Kind::Append, &path, &self.alerts.lines) {
+            if self.scribe.put(Frame::Append, &path, &self.alerts.lines) {
                 self.alerts.lines = Vec::new();
             }
         }
@@ -194,7 +210,7 @@ impl Supervisor {
         let Ok(mut body) = serde_json::to_vec(&record) else { return };
         body.push(b'\n');
         let path = self.settings.state_dir.join("alerts.json");
-        if !self.scribe.put(wire::Kind::Replace, &path, &body) {
+        if !self.scribe.put(Frame::Replace, &path, &body) {
             self.alerts.save_at = Some(later(now.instant, SAVE_AFTER));
         }
     }

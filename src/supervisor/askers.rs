@@ -124,6 +124,9 @@ impl Supervisor {
             | Note::Retry { .. }
             | Note::Later { .. }
             | Note::GaveUp
+            | Note::OutOfRestarts
+            | Note::Attempt { .. }
+            | Note::Recovered { .. }
             | Note::NotPrepared => {}
         }
     }
@@ -155,7 +158,7 @@ impl Supervisor {
             (Purpose::Health, Blame::Service) => self.heed_health(id, false, Some(&error)),
             // A question that the machine could not put says nothing of the service.
             (Purpose::Health, Blame::Machine) => {
-                self.roster.on(id, Event::Answered { healthy: true }, now.instant, &mut self.todo);
+                self.roster.on(id, Event::Unasked, now.instant, &mut self.todo);
             }
         }
     }

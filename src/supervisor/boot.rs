@@ -23,11 +23,12 @@ use crate::sys::signal::{self, Signals};
 use crate::sys::spawn::{Launch, Spawner};
 use crate::sys::{own, pipe};
 
+use super::deaths::Ends;
 use super::notify::Office;
 use super::orders::Orders;
 use super::scribes::{Scribe, own_path};
 use super::upward::Upward;
-use super::{Ends, LISTENER, NOTIFY, SIGNALS, Supervisor, leftovers, log, rites};
+use super::{LISTENER, NOTIFY, SIGNALS, Supervisor, leftovers, log, rites};
 
 /// The layout of the state folder.
 const LAYOUT: u32 = 1;
@@ -255,6 +256,9 @@ impl Supervisor {
             self.open_early(*id);
         }
         for id in first {
+            if !self.recall_attempts(id) {
+                continue;
+            }
             self.roster.on(id, Event::Start, now.instant, &mut self.todo);
         }
         self.recall_alerts();

@@ -10,6 +10,17 @@ use super::{Supervisor, events};
 /// die.
 const DEATHS_PER_TURN: usize = 16;
 
+/// Children that have ended.
+#[derive(Debug, Default)]
+pub(super) struct Ends {
+    /// Reaped so far.
+    pub(super) reaped: u64,
+    /// Of these, strangers.
+    pub(super) orphans: u64,
+    /// Whether there may be more to reap at once.
+    pub(super) has_more: bool,
+}
+
 impl Supervisor {
     /// Children that have ended: all of them, some a turn.
     pub(super) fn reap(&mut self) {

@@ -28,6 +28,7 @@ mod orders;
 mod perform;
 mod present;
 mod records;
+mod recovery;
 mod reload;
 mod rites;
 mod runs;
@@ -67,6 +68,7 @@ pub(crate) use reload::read;
 
 use alerts::Alerts;
 use askers::Askers;
+use deaths::Ends;
 use hooks::Hooks;
 use notify::Office;
 use orders::Orders;
@@ -189,17 +191,6 @@ pub(crate) struct Supervisor {
     turns: u64,
     /// Whether SIGHUP means the end (a terminal went away) rather than a reload.
     hangup_ends: bool,
-}
-
-/// Children that have ended.
-#[derive(Debug, Default)]
-struct Ends {
-    /// Reaped so far.
-    reaped: u64,
-    /// Of these, strangers.
-    orphans: u64,
-    /// Whether there may be more to reap at once.
-    has_more: bool,
 }
 
 impl Supervisor {

@@ -16,7 +16,6 @@ use crate::life::state::State;
 use crate::scribe::wire::Kind;
 use crate::sys::{own, signal};
 
-use super::hear::quote;
 use super::scribes::Purpose;
 use super::unit::millis;
 use super::{CLIENTS, LISTENER, Supervisor, records};
@@ -39,6 +38,8 @@ enum Goal {
     Settled,
     /// And the log has told it.
     Told,
+    /// They are well, or the one attempt was in vain: there are more restarts than so many.
+    Well(u64),
     /// Nothing: the answer is not awaited.
     Nothing,
 }
@@ -147,6 +148,11 @@ impl Supervisor {
             Order::Start(named) => self.order(client, id, &named, Event::Start, Goal::Up),
             Order::Stop(named) => self.order(client, id, &named, Event::Stop, Goal::Down),
             Order::Restart(named) => self.order(client, id, &named, Event::Restart, Goal::Up),
+            Order::Recover(named) => {
+                let restarts = self.find(&named.services).map_or(0, |ids| self.restarts_of(&ids));
+                self.order(client, id, &named, Event::Recover, Goal::Well(restarts));
+            }
+            Order::Reset(named) => self.obey_reset(client, id, &named),
             Order::Signal { services, signal, group } => {
                 match self.signal_services(&services, signal, group) {
                     Ok(()) => self.answer_done(client, id, "done"),
@@ -154,14 +160,7 @@ impl Supervisor {
                 }
             }
             Order::Reload => self.begin_reload(Some((client, id))),
-            Order::Alert { service, level, kind, text } => match self.find(service.as_slice()) {
-                Ok(ids) => {
-                    let about = ids.first().copied().filter(|_| service.is_some());
-                    self.alert(about, level, kind, &quote(&text));
-                    self.answer_done(client, id, "done");
-                }
-                Err(error) => self.refuse(client, id, error, EXIT_UNKNOWN),
-            },
+            Order::Alert(alert) => self.obey_alert(client, id, &alert),
             Order::Settled => {
                 self.orders.waiting.push(Waiting {
                     client,
@@ -308,6 +307,7 @@ impl Supervisor {
                 let mut all = lives().map(|(id, life)| (id, life.state()));
                 (all.all(|(id, state)| down(id, state) || state.is_stuck()), stuck)
             }
+            Goal::Well(restarts) => self.attempted(&waiting.ids, restarts),
             Goal::Up => {
                 let down = lives().filter(|(_, life)| !life.is_up_or_done()).map(|(id, _)| id).collect();
                 (lives().all(|(_, life)| !life.is_coming()), down)
@@ -320,7 +320,11 @@ impl Supervisor {
             None => self.answer_done(waiting.client, waiting.request, "done"),
             Some(unit) => {
                 let why = unit.last_error.as_deref().unwrap_or("it has ended");
-                let what = if waiting.goal == Goal::Down { "stop" } else { "start" };
+                let what = match waiting.goal {
+                    Goal::Down => "stop",
+                    Goal::Well(_) => "recover",
+                    Goal::Up | Goal::Settled | Goal::Told | Goal::Nothing => "start",
+                };
                 let error = format!("cannot {what} {}: {why}", unit.plan.id);
                 self.refuse(waiting.client, waiting.request, error, EXIT_FAILED);
             }

@@ -105,11 +105,9 @@ impl Supervisor {
         self.answer(id, event);
     }
 
-    /// Gives an answer to `life`, whose reactions come before what else is to be done.
+    /// Gives an answer to `life`.
     pub(super) fn answer(&mut self, id: Id, event: Event) {
-        let rest = std::mem::take(&mut self.todo);
-        self.roster.on(id, event, self.now.instant, &mut self.todo);
-        self.todo.extend(rest);
+        self.roster.answer(id, event, self.now.instant, &mut self.todo);
     }
 
     /// Sees whether anybody is left of services whose processes are gone.
@@ -179,12 +177,11 @@ impl Supervisor {
                 ::log::debug!("{name}: again in {}", duration_text(millis(after)));
                 self.clear_present(id);
             }
-            Note::GaveUp => {
-                let last = unit.last_error.clone().unwrap_or_else(|| "it ended".into());
-                ::log::error!("{name}: given up after {restarts} restarts: {last}");
-                self.clear_present(id);
-                self.tell_error(id, &format!("given up after {restarts} restarts: {last}"));
-                self.close_sockets(id);
+            Note::GaveUp => self.note_gave_up(id),
+            Note::OutOfRestarts => self.note_out_of_restarts(id),
+            Note::Attempt { number, after } => self.note_attempt(id, number, after),
+            Note::Recovered { attempts } => {
+                ::log::info!("{name}: well again, after {attempts} recovery attempts");
             }
             Note::NoAnswer => self.note_health(id, false, Some("no answer in time")),
             Note::NotPrepared => {

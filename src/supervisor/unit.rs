@@ -204,6 +204,7 @@ impl Unit {
             watchdog: plan.watchdog,
             ready_within: plan.ready_timeout,
             stop_within: plan.stop.timeout,
+            attempts: plan.recovery,
             check: plan.health_check.map(|check| CheckPolicy {
                 every: check.interval,
                 // A child that asks has the same time, and the better words.
@@ -255,6 +256,8 @@ impl Unit {
             past: Past {
                 waits_for,
                 completed: life.has_completed(),
+                recovery_attempts: life.recovery().attempts,
+                needs_intervention: life.recovery().is_spent,
                 last_end: self.ends.front().cloned(),
                 history: self.ends.iter().skip(1).cloned().collect(),
             },

@@ -44,6 +44,7 @@ mod pid1;
 mod probe;
 mod probes;
 mod readiness;
+mod recovery;
 mod reload;
 mod sandbox;
 mod schedule;
