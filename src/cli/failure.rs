@@ -15,6 +15,10 @@ pub(super) const FAILED: u8 = 1;
 pub(super) const NOT_RUNNING: u8 = 3;
 /// LSB, `status` of one service: there is no such service; `health`: there is no answer.
 pub(super) const UNKNOWN: u8 = 4;
+/// `health`: a service has more memory than its threshold.
+pub(super) const MEMORY: u8 = 2;
+/// `health`: a service uses more processor time than its threshold.
+pub(super) const CPU: u8 = 3;
 /// `EX_USAGE`: the command line makes no sense.
 pub(super) const USAGE: u8 = 64;
 /// `EX_UNAVAILABLE`: there is no supervisor, or it does not answer.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::arguments::Invocation;
-use super::failure::{FAILED, Failure, OK, UNKNOWN};
+use super::failure::{CPU, FAILED, Failure, MEMORY, OK, UNKNOWN};
 use super::options::Flag;
 use super::orders;
 use super::output::Output;
@@ -53,12 +53,32 @@ pub(super) fn answer(invocation: &Invocation, places: &Places, out: &mut Output)
             out.line(&format!("not ready: {}", in_words(service)));
         }
     }
-    Ok(match bad.iter().find(|service| !service.is_running()) {
-        Some(_) => FAILED,
-        None if bad.is_empty() => OK,
+    // Whoever asks for readiness alone wants to know of nothing else.
+    let over: Vec<&Service> = if ready { Vec::new() } else { asked };
+    if !invocation.json() {
+        for service in over.iter().filter(|service| !service.over_threshold.is_empty()) {
+            let what = service.over_threshold.join(" and ");
+            out.line(&format!("over its threshold: {what} of {}", service.server_id));
+        }
+    }
+    Ok(code(&bad, &over))
+}
+
+/// The exit code: the worst of what is wrong.
+fn code(bad: &[&Service], over: &[&Service]) -> u8 {
+    let is_over = |what: &str| over.iter().any(|it| it.over_threshold.iter().any(|word| **word == *what));
+    if bad.iter().any(|service| !service.is_running()) {
+        FAILED
+    } else if !bad.is_empty() {
         // It runs, and does not answer as it should.
-        None => UNKNOWN,
-    })
+        UNKNOWN
+    } else if is_over("memory") {
+        MEMORY
+    } else if is_over("cpu") {
+        CPU
+    } else {
+        OK
+    }
 }
 
 /// Whether the supervisor answers, which it just did or did not.
@@ -93,6 +113,7 @@ fn facts(service: &Service) -> serde_json::Value {
         "status": service.status,
         "healthStatus": service.health_status,
         "ready": is_well(service),
+        "overThreshold": service.over_threshold,
     })
 }
 

@@ -43,6 +43,9 @@ pub(super) struct Service {
     /// See `wire::Live`: whether it should run.
     #[serde(default)]
     pub(super) enabled: bool,
+    /// Likewise: which thresholds of its alerts it is over.
+    #[serde(default)]
+    pub(super) over_threshold: Vec<Box<str>>,
     /// Likewise.
     pub(super) endpoint: Option<Box<str>>,
     /// Likewise.

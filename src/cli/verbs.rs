@@ -3,7 +3,7 @@
 
 use serde::Serialize;
 
-use super::failure::{FAILED, NOT_RUNNING, OK, SECOND, SYSTEM, UNKNOWN};
+use super::failure::{CPU, FAILED, MEMORY, NOT_RUNNING, OK, SECOND, SYSTEM, UNKNOWN};
 use super::options::{Flag, Opt, WAITING, switch, valued};
 use super::verbs_of_care::{ALERTS, RECOVER, RESET};
 use super::verbs_of_change::{ADD, CREATE, DISABLE, ENABLE, REMOVE, SIGNAL};
@@ -303,6 +303,8 @@ static HEALTH: Verb = Verb {
     ],
     exits: &[
         (FAILED, "a service is not running"),
+        (MEMORY, "all are ready, and one has more memory than alerts.memory (not with --ready)"),
+        (CPU, "all are ready, and one uses more processor time than alerts.cpu (not with --ready)"),
         (UNKNOWN, "no answer: of the supervisor, or of a service to its health checks; or no such service"),
     ],
     examples: &[

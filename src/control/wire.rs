@@ -175,9 +175,9 @@ pub(crate) struct ServiceReport<'a> {
     /// One line.
     #[serde(borrow)]
     pub(crate) last_error: Option<Cow<'a, str>>,
-    /// Bytes, as the service last said.
+    /// Bytes: of all its processes where that is watched, else as the service last said.
     pub(crate) memory_usage: Option<u64>,
-    /// Percent of one core, as the service last said.
+    /// Percent of one core, likewise.
     pub(crate) cpu_usage: Option<f64>,
     /// Of a server, while it runs.
     #[serde(borrow)]
@@ -238,6 +238,9 @@ pub(crate) struct Live {
     pub(crate) endpoint: Option<Box<str>>,
     /// Milliseconds since the process was started, while there is one.
     pub(crate) uptime: Option<u64>,
+    /// Which thresholds of its alerts it is over just now: `memory`, `cpu`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) over_threshold: Vec<Box<str>>,
     /// Limit → the mechanism that holds it; empty while nothing is limited.
     pub(crate) enforced_by: std::collections::BTreeMap<Box<str>, Box<str>>,
     /// Profile of its sandbox.

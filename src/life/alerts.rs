@@ -115,6 +115,11 @@ impl Alerts {
         Verdict::Tell { suppressed: before.map_or(0, |memory| memory.suppressed) }
     }
 
+    /// Whether this would not be told now.
+    pub(crate) fn is_quiet(&self, key: Key, now: Instant) -> bool {
+        self.0.get(&key).is_some_and(|memory| now < memory.quiet_until)
+    }
+
     /// A trouble is over: whether that is to be told, because the trouble was and its end was not.
     pub(crate) fn relieve(&mut self, about: Option<Id>, kind: Kind) -> bool {
         let key = |level| Key { about, kind, level };
@@ -176,6 +181,7 @@ mod tests {
         assert!(!alerts.relieve(Some(Id(1)), Kind::Memory), "an end is told once");
         assert_eq!(alerts.raise(memory, REPEAT, at(299)), Verdict::Suppress);
         assert!(!alerts.relieve(Some(Id(1)), Kind::Memory), "so is that of a trouble that was not told");
+        assert!(alerts.is_quiet(memory, at(299)) && !alerts.is_quiet(memory, at(300)));
         assert_eq!(alerts.raise(memory, REPEAT, at(300)), Verdict::Tell { suppressed: 2 });
         for other in [key(2, Kind::Memory, Level::Warning), key(1, Kind::Cpu, Level::Warning)] {
             assert_eq!(alerts.raise(other, REPEAT, at(300)), Verdict::Tell { suppressed: 0 });

@@ -270,9 +270,9 @@ fn word(world: &mut World) -> Event {
         8 => Event::Extend(time),
         _ => {
             let words = [Event::Forget, Event::Ending, Event::Unasked, Event::Recover, Event::Reset];
-            let word = words[world.dice.roll(5) as usize];
-            world.asked_health &= word != Event::Unasked;
-            word
+            let said = words[world.dice.roll(5) as usize];
+            world.asked_health &= said != Event::Unasked;
+            said
         }
     }
 }

@@ -20,6 +20,7 @@ impl Supervisor {
                 let text = self.last_error(id);
                 self.alert(Some(id), Level::Error, Kind::Unhealthy, &text);
             }
+            Note::Started(_) => self.begin_gauge(id),
             Note::Retry { after } => {
                 let restarts = self.roster.get(id).map_or(0, crate::life::service::Service::restarts);
                 let after = duration_text(millis(after));
@@ -45,7 +46,6 @@ impl Supervisor {
                 }
             }
             Note::Stopping(Why::Itself | Why::Ordered | Why::NotReady | Why::Idle | Why::Exceeded(_))
-            | Note::Started(_)
             | Note::Listening
             | Note::Waits(_)
             | Note::Blocked(_)

@@ -98,14 +98,21 @@ pub(super) struct Alerts {
     lines: Vec<u8>,
     /// When what is remembered is written.
     save_at: Option<Instant>,
+    /// The next look at what services use.
+    pub(super) look_at: Option<Instant>,
     /// Not told because the same was told shortly before; since our start.
     pub(super) suppressed: u64,
 }
 
 impl Alerts {
-    /// When what is remembered has to be written.
-    pub(super) const fn deadline(&self) -> Option<Instant> {
-        self.save_at
+    /// When what is remembered has to be written, or somebody has to be looked at.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.save_at.into_iter().chain(self.look_at).min()
+    }
+
+    /// Whether this would not be told now.
+    pub(super) fn is_quiet(&self, key: Key, now: Instant) -> bool {
+        self.rule.is_quiet(key, now)
     }
 }
 

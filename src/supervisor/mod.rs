@@ -11,6 +11,7 @@ mod boot;
 mod deaths;
 mod enforce;
 mod events;
+mod gauge;
 mod hear;
 mod held;
 mod hooks;
@@ -213,6 +214,7 @@ impl Supervisor {
         self.tick_askers();
         self.tick_schedules();
         self.hold_limits();
+        self.look_at_gauges();
         self.perform();
         self.renew_scribe();
         if self.has_removed {

@@ -8,6 +8,7 @@ use crate::life::policy::Pid;
 use crate::sys::clock::{Now, Stamp};
 
 use super::enforce::Hold;
+use super::gauge::Gauge;
 use super::mainpid::Main;
 use super::talk::Channel;
 use super::walls::Walled;
@@ -30,6 +31,8 @@ pub(super) struct Present {
     pub(super) walled: Option<Walled>,
     /// What holds its limits.
     pub(super) hold: Hold,
+    /// What all its processes use, if it asks for that.
+    pub(super) gauge: Option<Box<Gauge>>,
     /// When it was started.
     pub(super) started: Stamp,
     /// The same as the kernel counts it; if it was not known at once, read when first asked for.
@@ -67,6 +70,7 @@ impl Present {
             pidfd,
             walled: None,
             hold: Hold::NONE,
+            gauge: None,
             started: now.stamp,
             ticks: None,
             channel,

@@ -9,6 +9,7 @@ use std::time::Instant;
 
 use serde_json::value::RawValue;
 
+use super::gauge::Gauge;
 use super::held::Held;
 use super::present::Present;
 use super::watch::Watch;
@@ -245,7 +246,7 @@ impl Unit {
             restart_count: life.restarts(),
             last_error: self.last_error.as_deref().map(Cow::Borrowed),
             memory_usage: self.memory(),
-            cpu_usage: self.metrics.as_deref().and_then(|metrics| metrics.cpu_usage),
+            cpu_usage: self.cpu(),
             config_file_path: config_file.map(|path| Cow::Owned(path.to_string_lossy().into_owned())),
             working_directory: self.plan.working_directory.to_string_lossy(),
             process_config: shown,
@@ -273,6 +274,7 @@ impl Unit {
             enabled: self.plan.is_started_at_boot(),
             endpoint: self.endpoint().map(Box::from),
             uptime: life.state().born().map(since),
+            over_threshold: self.gauge().map(Gauge::over).unwrap_or_default(),
             enforced_by: self.present.as_ref().map(|present| present.hold.words()).unwrap_or_default(),
             memory_pressure: self.memory_pressure(),
             retry_in: life.state().retry_at().map(|at| millis(at.saturating_duration_since(now.instant))),
@@ -304,8 +306,20 @@ impl Unit {
 
     /// Its memory: what counts for its limit, or else as it last said.
     fn memory(&self) -> Option<u64> {
-        let held = self.present.as_ref().and_then(|present| present.hold.memory());
+        let held =
+            self.present.as_ref().and_then(|it| it.hold.memory().or_else(|| it.gauge.as_ref()?.memory));
         held.or_else(|| self.metrics.as_deref().and_then(|metrics| metrics.memory_usage).map(whole))
+    }
+
+    /// Its processor time, in percent: as it was seen, or else as it last said.
+    fn cpu(&self) -> Option<f64> {
+        let seen = self.gauge().and_then(|gauge| gauge.cpu).map(f64::from);
+        seen.or_else(|| self.metrics.as_deref().and_then(|metrics| metrics.cpu_usage))
+    }
+
+    /// What was seen of all its processes.
+    fn gauge(&self) -> Option<&Gauge> {
+        self.present.as_ref()?.gauge.as_deref()
     }
 
     /// How long some of it waited for memory lately.

@@ -164,13 +164,18 @@ impl Supervisor {
     }
 
     /// All processes, as they are in this turn.
-    fn everybody(&mut self) -> Vec<Process> {
+    pub(super) fn everybody(&mut self) -> Vec<Process> {
         let looked = &mut self.enforcement.looked;
         if looked.when.is_none_or(|(turn, _)| turn != self.turns) {
             looked.when = Some((self.turns, self.now.instant));
             looked.all = tree::all();
         }
         std::mem::take(&mut looked.all)
+    }
+
+    /// Gives them back, for whoever wants to see them in this turn.
+    pub(super) fn give_back(&mut self, all: Vec<Process>) {
+        self.enforcement.looked.all = all;
     }
 
     /// Looks at those whose time has come.

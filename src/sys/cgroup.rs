@@ -145,6 +145,14 @@ impl Group {
         read(&self.path, "memory.current").ok()?.trim().parse().ok()
     }
 
+    /// Bytes that no file holds, and microseconds of processor time it has used; none where it is not told both.
+    pub(crate) fn usage(&self) -> Option<(u64, u64)> {
+        let memory = |key| value(&self.path, "memory.stat", key);
+        let swap = read(&self.path, "memory.swap.current").ok().and_then(|text| text.trim().parse().ok());
+        let memory = memory("anon ")?.saturating_add(memory("shmem ")?).saturating_add(swap.unwrap_or(0));
+        Some((memory, value(&self.path, "cpu.stat", "usage_usec ")?))
+    }
+
     /// Share of the last ten seconds, in percent, in which some of it waited for memory.
     pub(crate) fn memory_pressure(&self) -> Option<f64> {
         let text = read(&self.path, "memory.pressure").ok()?;

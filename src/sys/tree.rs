@@ -74,6 +74,49 @@ pub(crate) fn of(leader: Seen, seen: &[Seen], all: &[Process]) -> Vec<Process> {
     found
 }
 
+/// All processes, in the order in which those of many leaders are found.
+#[derive(Debug)]
+pub(crate) struct Forest {
+    /// By parent.
+    children: BTreeMap<i32, Vec<Process>>,
+    /// By session.
+    sessions: BTreeMap<i32, Vec<Process>>,
+}
+
+impl Forest {
+    /// As they are now.
+    pub(crate) fn grown() -> Self {
+        let (mut children, mut sessions) = (BTreeMap::new(), BTreeMap::new());
+        for process in all() {
+            let of =
+                |map: &mut BTreeMap<i32, Vec<Process>>, key: Pid| map.entry(key.0).or_default().push(process);
+            of(&mut children, process.parent);
+            of(&mut sessions, process.session);
+        }
+        Self { children, sessions }
+    }
+
+    /// Those that belong to the leader of a session, by that or by descent; nobody if another has its number.
+    pub(crate) fn of(&self, leader: Seen) -> Vec<Process> {
+        let mut open = self.sessions.get(&leader.0.0).cloned().unwrap_or_default();
+        if open.is_empty() {
+            // One that leads no session: a main process that another one started.
+            open.extend(self.children.values().flatten().filter(|process| process.pid == leader.0));
+        }
+        if open.iter().any(|process| process.pid == leader.0 && process.start != leader.1) {
+            return Vec::new();
+        }
+        let (mut known, mut found) = (BTreeSet::new(), Vec::new());
+        while let Some(process) = open.pop() {
+            if known.insert(process.pid.0) {
+                found.push(process);
+                open.extend(self.children.get(&process.pid.0).into_iter().flatten());
+            }
+        }
+        found
+    }
+}
+
 /// Bytes of memory that these processes have for themselves: what no file holds. Shared memory counts once.
 pub(crate) fn memory(processes: &[Process]) -> u64 {
     let (mut own, mut shared) = (0_u64, 0_u64);
@@ -177,6 +220,12 @@ mod tests {
         let start = all.iter().find(|process| process.pid == own).unwrap().start;
         let tree = of((own, start), &[], &all);
         assert!(tree.iter().any(|process| process.pid == own));
+        let leader = all.iter().find(|process| process.pid == own).unwrap().session;
+        if let Some(leader) = all.iter().find(|process| process.pid == leader) {
+            let session = Forest::grown().of(leader.seen());
+            assert!(session.iter().any(|process| process.pid == own));
+            assert!(Forest::grown().of((leader.pid, leader.start + 1)).is_empty());
+        }
         assert!(memory(&tree) > 100_000);
     }
 }

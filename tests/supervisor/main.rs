@@ -51,4 +51,5 @@ mod schedule;
 mod sockets;
 mod spawn;
 mod stop;
+mod watching;
 mod wide;

@@ -177,6 +177,7 @@ fn a_permanent_failure_is_not_tried_again() {
     let mut supervisor = Setup::new().shell("a", "exit 9", &keys).start();
     supervisor.wait_for("a", "error", seconds(5));
     assert_eq!(supervisor.service("a")["restartCount"], 0);
+    supervisor.wait_until("its end is told", seconds(5), |it| !names(it, "process.stopped").is_empty());
     assert_eq!(names(&supervisor, "process.started"), ["a"]);
 }
 

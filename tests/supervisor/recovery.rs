@@ -147,7 +147,8 @@ fn one_that_nobody_checks_has_no_attempts_but_a_persons() {
     assert_eq!(lives(&supervisor), 1);
     heal(&supervisor);
     supervisor.ok(&["recover", "a"]);
-    assert_eq!((lives(&supervisor), &supervisor.service("a")["status"]), (2, &json!("running")));
+    supervisor.wait_until("it lives again", seconds(5), |it| lives(it) == 2);
+    supervisor.wait_for("a", "running", seconds(5));
     let keys = json!({ "command": "true", "recovery": { "maxAttempts": 3 } });
     supervisor.add("b", &keys);
     let refused = supervisor.cli(&["check"]);
