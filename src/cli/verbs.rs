@@ -371,9 +371,9 @@ pub(super) static HELP: Verb = Verb {
 
 /// All of them, in the order people read them.
 static VERBS: [&Verb; 29] = [
-    &RUN, &STATUS, &START, &STOP, &RESTART, &SIGNAL, &ATTACH, &LOGS, &EVENTS, &ALERTS, &RECOVER, &RESET, &ADD, &CREATE,
-    &REMOVE, &ENABLE, &DISABLE, &CHECK, &RELOAD, &HEALTH, &SCHEDULE, &METRICS, &SHUTDOWN, &VERSION, &HELP,
-    &SCRIBE, &PLAN, &KIN, &PROBE,
+    &RUN, &STATUS, &START, &STOP, &RESTART, &SIGNAL, &ATTACH, &LOGS, &EVENTS, &ALERTS, &RECOVER, &RESET,
+    &ADD, &CREATE, &REMOVE, &ENABLE, &DISABLE, &CHECK, &RELOAD, &HEALTH, &SCHEDULE, &METRICS, &SHUTDOWN,
+    &VERSION, &HELP, &SCRIBE, &PLAN, &KIN, &PROBE,
 ];
 
 /// The verb of this name.
