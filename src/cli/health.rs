@@ -102,7 +102,7 @@ fn unanswered(error: ClientError) -> Failure {
 }
 
 /// Whether a service is ready.
-fn is_well(service: &Service) -> bool {
+pub(super) fn is_well(service: &Service) -> bool {
     (service.is_running() && !service.is_unhealthy()) || service.completed
 }
 
@@ -118,7 +118,7 @@ fn facts(service: &Service) -> serde_json::Value {
 }
 
 /// A service for a person.
-fn in_words(service: &Service) -> String {
+pub(super) fn in_words(service: &Service) -> String {
     let state = if service.is_running() { &service.health_status } else { &service.status };
     match &service.last_error {
         Some(error) => format!("{} is {state}: {}", service.server_id, table::one_line(error)),

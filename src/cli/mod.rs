@@ -13,6 +13,7 @@ mod event;
 mod failure;
 mod health;
 mod help;
+mod host;
 mod logs;
 mod man;
 mod metrics;
@@ -35,6 +36,7 @@ mod verbs;
 mod verbs_of_care;
 mod verbs_of_change;
 mod verbs_of_helpers;
+mod verbs_of_host;
 mod verbs_of_time;
 mod verbs_of_use;
 
@@ -116,6 +118,9 @@ fn dispatch(invocation: &Invocation, out: &mut Output) -> Result<u8, Failure> {
         Does::Health => health::answer(invocation, &places()?, out),
         Does::Schedule => schedule::answer(invocation, &places()?, out),
         Does::Metrics => metrics::answer(invocation, &places()?, out),
+        Does::Install => host::install(invocation, &places()?, out),
+        Does::Uninstall => host::uninstall(invocation, &places()?, out),
+        Does::Deploy => host::deploy(invocation, &places()?, out),
         Does::Version => version(invocation, out),
         Does::Help => help::answer(invocation, out),
     }

@@ -58,6 +58,22 @@ pub(super) enum Flag {
     From,
     /// To the whole process group.
     Group,
+    /// Which init.
+    Init,
+    /// What it is called.
+    Name,
+    /// A person's own.
+    User,
+    /// Of an image.
+    Root,
+    /// Where the program is.
+    Program,
+    /// In spite of it all.
+    Force,
+    /// Show it, and do nothing.
+    Print,
+    /// With all that was kept.
+    Purge,
 }
 
 /// An option.

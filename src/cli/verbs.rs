@@ -8,6 +8,7 @@ use super::options::{Flag, Opt, WAITING, switch, valued};
 use super::verbs_of_care::{ALERTS, RECOVER, RESET};
 use super::verbs_of_change::{ADD, CREATE, DISABLE, ENABLE, REMOVE, SIGNAL};
 use super::verbs_of_helpers::{KIN, PLAN, PROBE, SCRIBE};
+use super::verbs_of_host::{DEPLOY, INSTALL, UNINSTALL};
 use super::verbs_of_time::SCHEDULE;
 use super::verbs_of_use::ATTACH;
 
@@ -68,6 +69,12 @@ pub(super) enum Does {
     Schedule,
     /// Prints figures.
     Metrics,
+    /// Makes it a service of the host.
+    Install,
+    /// Takes it from the host.
+    Uninstall,
+    /// Installs, starts and verifies.
+    Deploy,
     /// Says the version.
     Version,
     /// Explains.
@@ -370,10 +377,10 @@ pub(super) static HELP: Verb = Verb {
 };
 
 /// All of them, in the order people read them.
-static VERBS: [&Verb; 29] = [
+static VERBS: [&Verb; 32] = [
     &RUN, &STATUS, &START, &STOP, &RESTART, &SIGNAL, &ATTACH, &LOGS, &EVENTS, &ALERTS, &RECOVER, &RESET,
     &ADD, &CREATE, &REMOVE, &ENABLE, &DISABLE, &CHECK, &RELOAD, &HEALTH, &SCHEDULE, &METRICS, &SHUTDOWN,
-    &VERSION, &HELP, &SCRIBE, &PLAN, &KIN, &PROBE,
+    &INSTALL, &UNINSTALL, &DEPLOY, &VERSION, &HELP, &SCRIBE, &PLAN, &KIN, &PROBE,
 ];
 
 /// The verb of this name.
