@@ -39,6 +39,28 @@ pub(super) struct Made {
     pub(super) what: What,
 }
 
+impl What {
+    /// Writes it.
+    fn write(&self, path: &Path) -> io::Result<()> {
+        if let Some(folder) = path.parent() {
+            fs::create_dir_all(folder)?;
+        }
+        match self {
+            Self::File(text, mode) => {
+                if fs::symlink_metadata(path).is_ok_and(|about| !about.is_file()) {
+                    fs::remove_file(path)?;
+                }
+                replace_now(path, text.as_bytes(), None)?;
+                fs::set_permissions(path, Permissions::from_mode(*mode))
+            }
+            Self::Link(target) => {
+                absent(path)?;
+                symlink(target, path)
+            }
+        }
+    }
+}
+
 /// What is there already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Found {
@@ -133,41 +155,16 @@ impl Made {
     pub(super) fn make(&self, root: &Path) -> Result<Before, Failure> {
         let path = below(root, &self.path);
         let before = Before::of(&path);
-        self.write(&path).map_err(|error| failure("make", &path, &error))?;
+        self.what.write(&path).map_err(|error| failure("make", &path, &error))?;
         Ok(before)
-    }
-
-    /// Writes it.
-    fn write(&self, path: &Path) -> io::Result<()> {
-        if let Some(folder) = path.parent() {
-            fs::create_dir_all(folder)?;
-        }
-        match &self.what {
-            What::File(text, mode) => {
-                if fs::symlink_metadata(path).is_ok_and(|about| !about.is_file()) {
-                    fs::remove_file(path)?;
-                }
-                replace_now(path, text.as_bytes(), None)?;
-                fs::set_permissions(path, Permissions::from_mode(*mode))
-            }
-            What::Link(target) => {
-                match fs::remove_file(path) {
-                    Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
-                    Ok(()) | Err(_) => {}
-                }
-                symlink(target, path)
-            }
-        }
     }
 
     /// Removes it; what was there is kept for [`Before::put_back`].
     pub(super) fn remove(&self, root: &Path) -> Result<Before, Failure> {
         let path = below(root, &self.path);
         let before = Before::of(&path);
-        match fs::remove_file(&path) {
-            Err(error) if error.kind() != ErrorKind::NotFound => Err(failure("remove", &path, &error)),
-            Ok(()) | Err(_) => Ok(before),
-        }
+        absent(&path).map_err(|error| failure("remove", &path, &error))?;
+        Ok(before)
     }
 }
 
@@ -199,10 +196,19 @@ impl Before {
     /// Has it there again, or nothing.
     pub(super) fn put_back(self) -> Result<(), Failure> {
         let Self { path, what } = self;
-        match what {
-            Some(what) => Made { path, what }.make(Path::new("")).map(drop),
-            None => Made { path, what: What::Link(PathBuf::new()) }.remove(Path::new("")).map(drop),
-        }
+        let result = match &what {
+            Some(what) => what.write(&path),
+            None => absent(&path),
+        };
+        result.map_err(|error| failure("put back", &path, &error))
+    }
+}
+
+/// Has nothing be there.
+fn absent(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+        Ok(()) | Err(_) => Ok(()),
     }
 }
 
