@@ -96,6 +96,7 @@ class Host:
         script = f"""
             mount -t tmpfs run {self.root}/run && mount --rbind /dev {self.root}/dev && mkdir -p {self.root}/run/lock
             {self.before_boot}
+            ip link set lo up
             mount -t proc proc {self.root}/proc && exec chroot {self.root} {self.init}"""
         return ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--net", "--uts", "sh", "-c", script]
 
@@ -201,7 +202,7 @@ class Runit(Host):
     def prepare(self):
         super().prepare()
         self.unpack("runit")
-        shutil.rmtree(self.root / "etc/service", ignore_errors=True)
+        (self.root / "etc/service").unlink(missing_ok=True)
         (self.root / "etc/service").symlink_to("/etc/runit/runsvdir/default")
         shutil.copy(self.root / "lib/runit/runit-init", self.root / "sbin/runit-init")
         self.write("etc/runit/1", "#!/bin/sh\ninstall -m000 /dev/null /run/runit.stopit\ninstall -m000 /dev/null /run/runit.reboot\nmkdir -p /run/runit\n", 0o755)
@@ -233,7 +234,6 @@ rb:6:wait:/sbin/reboot -f
             if script.name not in ("rc", "rcS", "README"):
                 script.unlink()
         self.write("etc/inittab", self.inittab.format(again=self.again))
-        (self.root / "run/systemd").exists()
 
 
 KINDS = [Systemd, OpenRc, Runit, SysV]

@@ -10,6 +10,7 @@ need() { command -v "$1" >/dev/null || missing+=("$2"); }
 need systemctl systemd
 need systemd-nspawn systemd-container
 need unshare util-linux
+need ip iproute2
 if [ ${#missing[@]} -gt 0 ]; then
     if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
         echo "tests/hosts/install.sh: cannot run the tests: install ${missing[*]}" >&2

@@ -16,6 +16,9 @@ use crate::sys::wait::pause;
 /// Between two attempts of a command that an init may not be ready for.
 const AGAIN_AFTER: Duration = Duration::from_millis(200);
 
+/// Lines of what it said that are told.
+const LINES_MAX: usize = 3;
+
 /// A command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Call {
@@ -86,10 +89,9 @@ impl Call {
 
 /// How it ended, and the last that it said.
 fn ended(status: ExitStatus, said: &str) -> String {
-    match said.lines().map(str::trim).rfind(|line| !line.is_empty()) {
-        Some(line) => format!("{status}: {line}"),
-        None => status.to_string(),
-    }
+    let lines: Vec<_> = said.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let last = lines.get(lines.len().saturating_sub(LINES_MAX)..).unwrap_or_default();
+    if last.is_empty() { status.to_string() } else { format!("{status}: {}", last.join(" | ")) }
 }
 
 #[cfg(test)]
@@ -100,7 +102,10 @@ mod tests {
     fn what_fails_is_told_with_its_last_words() {
         assert!(call(&["true"]).succeeds());
         let failure = call(&["sh", "-c", "echo one; echo two >&2; exit 3"]).run().unwrap_err();
-        assert_eq!(failure.text, "cannot run \"sh -c echo one; echo two >&2; exit 3\": exit status: 3: two");
+        assert_eq!(
+            failure.text,
+            "cannot run \"sh -c echo one; echo two >&2; exit 3\": exit status: 3: one | two"
+        );
         let failure = call(&["/nowhere"]).patient(Duration::from_millis(1)).run().unwrap_err();
         assert!(failure.text.starts_with("cannot run \"/nowhere\": "), "{}", failure.text);
     }

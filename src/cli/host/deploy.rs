@@ -221,7 +221,9 @@ impl Deploy<'_> {
             let result = match undo {
                 Undo::Started(before) => {
                     was_up = before;
-                    self.init.stop(&self.site).run()
+                    let result = self.init.stop(&self.site).run();
+                    // An init may not know any more of what it has started.
+                    if was_up { result } else { result.and(verify::end(self.places)) }
                 }
                 Undo::Files(done) => {
                     let result = done.take_back(self.init, &self.site);

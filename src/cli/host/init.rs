@@ -91,14 +91,19 @@ pub(super) fn shell_word(text: &str) -> String {
     if text.bytes().all(plain) { text.to_owned() } else { format!("'{text}'") }
 }
 
-/// Lines of a POSIX shell that give the supervisor its environment.
+/// Lines of a POSIX shell that give the supervisor its environment. A home is not in it: it would be that of whoever
+/// types, or of the host's boot.
 pub(super) fn shell_environment(site: &Site) -> String {
     let variables = site.variables.iter();
     let lines = variables.map(|(name, value)| format!("export {name}={}\n", shell_word(value)));
     format!(
-        "export PATH={}\n{}if [ -r {file} ]; then\n    set -a\n    . {file}\n    set +a\nfi\n",
-        super::site::PATH,
+        "unset HOME\n{}if [ -r {file} ]; then\n    set -a\n    . {file}\n    set +a\nfi\n",
         lines.collect::<String>(),
         file = shell_word(&site.environment),
     )
+}
+
+/// The line that says where programs are.
+pub(super) fn shell_path() -> String {
+    format!("export PATH={}\n", super::site::PATH)
 }

@@ -32,8 +32,7 @@ respawn_max=0
 retry="TERM/@STOP@/KILL/5"
 
 depend() {
-    need localmount
-    use net dns logger
+    use localmount net dns logger
     after bootmisc firewall
 }
 
@@ -45,13 +44,16 @@ start_pre() {
     "$program" -c "$config" check >/dev/null
 }
 
-# Started is when it answers.
+# Started is when it answers; one that takes its time is not given up.
 start_post() {
     surroundings
     local seconds=0
     until "$program" -c "$config" health --live >/dev/null 2>&1; do
         seconds=$((seconds + 1))
-        [ "$seconds" -le 30 ] || return 1
+        if [ "$seconds" -gt 30 ]; then
+            ewarn "$RC_SVCNAME does not answer yet"
+            return 0
+        fi
         sleep 1
     done
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::call::{Call, call};
-use super::init::{Init, shell_environment, shell_word};
+use super::init::{Init, shell_environment, shell_path, shell_word};
 use super::made::{Made, file, link};
 use super::site::Site;
 
@@ -20,7 +20,7 @@ const RUN: &str = "\
 #!/bin/sh
 # @made@
 exec 2>&1
-@ENVIRONMENT@exec @PROGRAM@ -c @CONFIG@ run
+@PATH@@ENVIRONMENT@exec @PROGRAM@ -c @CONFIG@ run
 ";
 
 /// Whether it is not run again.
@@ -35,12 +35,13 @@ case $1 in 78 | 100) printf d >supervise/control ;; esac
 const CHECK: &str = "\
 #!/bin/sh
 # @made@
-@ENVIRONMENT@exec @PROGRAM@ -c @CONFIG@ health --live >/dev/null 2>&1
+@PATH@@ENVIRONMENT@exec @PROGRAM@ -c @CONFIG@ health --live >/dev/null 2>&1
 ";
 
 /// A script of these.
 fn script(site: &Site, text: &str) -> String {
-    text.replace("@ENVIRONMENT@", &shell_environment(site))
+    text.replace("@PATH@", &shell_path())
+        .replace("@ENVIRONMENT@", &shell_environment(site))
         .replace("@PROGRAM@", &shell_word(&site.program))
         .replace("@CONFIG@", &shell_word(&site.config))
 }

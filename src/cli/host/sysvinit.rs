@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::call::{Call, call};
-use super::init::{Init, shell_environment, shell_word};
+use super::init::{Init, shell_environment, shell_path, shell_word};
 use super::made::{Made, file, link};
 use super::site::Site;
 
@@ -34,7 +34,7 @@ script=/etc/init.d/$name
 pidfile=/run/$name.keeper.pid
 stop_seconds=@STOP@
 
-@ENVIRONMENT@
+@PATH@@ENVIRONMENT@
 # Runs the supervisor, and again when it ends, but not after an ordered end (0), nor over a configuration it cannot
 # read (78) or beside another supervisor (100).
 keep() {
@@ -73,7 +73,8 @@ answers() {
 start() {
     is_kept && return 0
     "$program" -c "$config" check >/dev/null || return 6
-    setsid "$script" keep </dev/null >/dev/null 2>&1 &
+    # It gets nothing of whoever types.
+    setsid env -i "$script" keep </dev/null >/dev/null 2>&1 &
     seconds=0
     until answers; do
         seconds=$((seconds + 1))
@@ -133,6 +134,7 @@ fn script(site: &Site) -> String {
         .replace("@CONFIG@", &shell_word(&site.config))
         .replace("@STOP@", &site.stop_seconds.to_string())
         .replace("@NAME@", &site.name)
+        .replace("@PATH@", &shell_path())
         .replace("@ENVIRONMENT@", &shell_environment(site))
 }
 

@@ -45,7 +45,9 @@ pub(super) fn verify(
     loop {
         let (why, is_final) = match look(places) {
             Ok(report) => match judge(&report) {
-                Ok((pid, ready)) if init.status(site).succeeds() => {
+                // Who is checked at times is waited for, but no longer than that.
+                Ok((_, _, false)) if clock::now().instant < end => (String::new(), false),
+                Ok((pid, ready, _)) if init.status(site).succeeds() => {
                     let took = clock::now().instant.saturating_duration_since(begun);
                     return Ok(Verified { pid, ready, took });
                 }
@@ -54,10 +56,10 @@ pub(super) fn verify(
             },
             Err(error) => (error.to_string(), has_given_up),
         };
-        if is_final || clock::now().instant >= end {
+        if !why.is_empty() && (is_final || clock::now().instant >= end) {
             return Err(failure(&why, is_final, within));
         }
-        has_given_up = init.has_given_up(site).is_some_and(|call| call.succeeds());
+        has_given_up = !why.is_empty() && init.has_given_up(site).is_some_and(|call| call.succeeds());
         pause(LOOK_EVERY);
     }
 }
@@ -65,6 +67,19 @@ pub(super) fn verify(
 /// Whether a supervisor answers already, and its version.
 pub(super) fn running(places: &Places) -> Option<Box<str>> {
     look(places).ok()?.supervisor.map(|report| report.version)
+}
+
+/// Ends a supervisor that answers, if there is one.
+pub(super) fn end(places: &Places) -> Result<(), Failure> {
+    if running(places).is_none() {
+        return Ok(());
+    }
+    let mut client = Client::connect(&places.socket()?)?;
+    let id = client.ask(Order::Shutdown, None)?;
+    match report::hear(&mut client, id) {
+        Ok(_) | Err(ClientError::Closed) => Ok(client.wait_for_end()?),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Asks the supervisor for everything.
@@ -76,15 +91,16 @@ fn look(places: &Places) -> Result<Report, ClientError> {
     report::hear(&mut client, id)
 }
 
-/// The supervisor's pid and how many services are ready; or what is not as it should be, and whether it stays so.
-fn judge(report: &Report) -> Result<(i32, usize), (String, bool)> {
+/// The supervisor's pid, how many services are ready, and whether all were checked that are ever; or what is not as it should be, and whether it stays so.
+fn judge(report: &Report) -> Result<(i32, usize, bool), (String, bool)> {
     let enabled = || report.services.iter().filter(|service| service.enabled);
     let bad: Vec<_> = enabled().filter(|service| !health::is_well(service)).collect();
     let Some(supervisor) = report.supervisor.as_ref().filter(|_| bad.is_empty()) else {
         let words: Vec<_> = bad.iter().map(|service| health::in_words(service)).collect();
         return Err((words.join("; "), bad.iter().any(|service| &*service.status == "error")));
     };
-    Ok((supervisor.pid, enabled().count()))
+    let is_checked = enabled().all(|service| &*service.health_status != "unknown");
+    Ok((supervisor.pid, enabled().count(), is_checked))
 }
 
 /// It is not well.
