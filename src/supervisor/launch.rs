@@ -28,7 +28,7 @@ use super::walls;
 use super::{CHANNELS, Supervisor};
 
 /// What a service gets of our own environment; everything else it has to declare.
-const ALLOWED: [&str; 12] = [
+const ALLOWED: [&str; 13] = [
     "PATH",
     "HOME",
     "USER",
@@ -39,6 +39,7 @@ const ALLOWED: [&str; 12] = [
     "LC_CTYPE",
     "TZ",
     "TMPDIR",
+    "CACHE_DIRECTORY",
     "SSL_CERT_FILE",
     "SSL_CERT_DIR",
 ];

@@ -9,7 +9,7 @@ echo $boot >/trial/boot
 say() { echo "$*" >>/trial/results; }
 # Every file there is, but for what the inits keep for themselves.
 listing() {
-    find /etc /usr/local /var/lib /var/log /run /root | grep -Ev \
+    find /etc /usr/local /var/lib /var/log /var/cache /run /root | grep -Ev \
         '^/(run/(systemd|openrc|log|runit|initctl|utmp|user|udev|credentials|host)|var/lib/systemd|var/log/(journal|btmp|wtmp|lastlog)|etc/(init.d/.depend|machine-id|mtab|resolv))' |
         sort >"/trial/$1"
 }

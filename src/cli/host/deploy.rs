@@ -238,6 +238,7 @@ impl Deploy<'_> {
         }
         if !was_up && let Ok(settings) = self.places.settings() {
             drop(super::purge::runtime(&settings, &self.site));
+            drop(super::purge::cache(&self.site));
         }
         if left.is_empty() {
             return Err(Failure::new(why.code, format!("{why}; what was done is undone")));

@@ -97,7 +97,8 @@ pub(super) fn shell_environment(site: &Site) -> String {
     let variables = site.variables.iter();
     let lines = variables.map(|(name, value)| format!("export {name}={}\n", shell_word(value)));
     format!(
-        "unset HOME\n{}if [ -r {file} ]; then\n    set -a\n    . {file}\n    set +a\nfi\n",
+        "unset HOME\nexport CACHE_DIRECTORY={}\n{}if [ -r {file} ]; then\n    set -a\n    . {file}\n    set +a\nfi\n",
+        site.cache().display(),
         lines.collect::<String>(),
         file = shell_word(&site.environment),
     )

@@ -123,6 +123,12 @@ impl Site {
         Err(Failure::new(NO_PERMISSION, text))
     }
 
+    /// The folder of what its servers keep to start faster the next time.
+    pub(super) fn cache(&self) -> PathBuf {
+        let folder = if self.user { self.home.join(".cache") } else { PathBuf::from("/var/cache") };
+        folder.join(&self.name)
+    }
+
     /// Where its things are, on this host or in an image.
     pub(super) fn places(&self, places: &Places) -> Places {
         Places { environment: places.environment.clone(), config: below(&self.root, Path::new(&self.config)) }

@@ -22,7 +22,8 @@ Description=MCP servers, supervised by mcp-init
 Type=notify
 NotifyAccess=main
 EnvironmentFile=-@FILE@
-@VARIABLES@ExecStart=@PROGRAM@ -c @CONFIG@ run
+@VARIABLES@CacheDirectory=@NAME@
+ExecStart=@PROGRAM@ -c @CONFIG@ run
 ExecReload=@PROGRAM@ -c @CONFIG@ reload
 # Not after an ordered end, nor over a configuration it cannot read (78) or beside another supervisor (100).
 Restart=on-failure
@@ -62,6 +63,7 @@ fn unit(site: &Site) -> String {
         .replace("@VARIABLES@", &variables.collect::<String>())
         .replace("@PROGRAM@", &word(&site.program))
         .replace("@CONFIG@", &word(&site.config))
+        .replace("@NAME@", &site.name)
         .replace("@STOP@", &site.stop_seconds.to_string())
         .replace("@TARGET@", target(site))
 }
@@ -168,7 +170,7 @@ mod tests {
         let text = unit(&site);
         for line in [
             "ExecStart=/usr/local/bin/mcp-init -c /etc/mcp-init run\n",
-            "EnvironmentFile=-/etc/mcp-init/environment\nExecStart",
+            "EnvironmentFile=-/etc/mcp-init/environment\nCacheDirectory=mcp-init\nExecStart",
             "TimeoutStopSec=20\nKillMode=mixed\n",
             "OOMPolicy=continue\nOOMScoreAdjust=-900\nTasksMax=infinity\n\n[Install]\nWantedBy=multi-user.target\n",
             "After=network-online.target nss-user-lookup.target\n\n[Service]\n",
@@ -179,7 +181,12 @@ mod tests {
         site.config = "/home/a b".to_owned();
         site.variables.push(("MCP_INIT_LOG_DIR".to_owned(), "/var/my log".to_owned()));
         let text = unit(&site);
-        assert!(text.contains("Environment=\"MCP_INIT_LOG_DIR=/var/my log\"\nExecStart="), "{text}");
+        assert!(
+            text.contains(
+                "Environment=\"MCP_INIT_LOG_DIR=/var/my log\"\nCacheDirectory=mcp-init\nExecStart="
+            ),
+            "{text}"
+        );
         assert!(
             text.contains(" -c \"/home/a b\" run\n") && text.contains("WantedBy=default.target\n"),
             "{text}"

@@ -38,6 +38,7 @@ pub(in super::super) fn answer(
     if removed.is_empty() && !invocation.has(Flag::Purge) {
         return Err(Failure::new(FAILED, format!("cannot uninstall {}: it is not installed", site.name)));
     }
+    removed.extend(purge::cache(&site));
     let settings = site.places(places).settings();
     if let Ok(settings) = &settings {
         removed.extend(purge::runtime(settings, &site));
