@@ -73,6 +73,7 @@ test-all: test ## And those that take minutes: 100,000 restarts, 1,000 services,
 	$(TESTED) $(VENV)/bin/python -m pytest -q -s -p no:cacheprovider -m wide tests/clients
 	$(MAKE) test-containers
 	$(MAKE) test-vm
+	$(MAKE) test-hosts
 
 .PHONY: test-vm
 test-vm: static ## Boot the static program as the first process of a virtual machine (installs qemu: root)
@@ -86,6 +87,13 @@ test-containers: static ## Try the image of etc/container under podman and a Doc
 	@tests/containers/install.sh
 	MCP_STATIC='$(abspath $(STATIC))' tests/containers/jail.sh "$$(mktemp -d)" \
 		$(VENV)/bin/python -m pytest -q -s -p no:cacheprovider tests/containers
+
+.PHONY: test-hosts
+test-hosts: static ## Deploy on real inits: systemd, OpenRC, runit and sysvinit, each booted twice (root)
+	@tests/install.sh
+	@tests/hosts/install.sh
+	MCP_STATIC='$(abspath $(STATIC))' unshare --mount --propagation private \
+		$(VENV)/bin/python -m pytest -q -p no:cacheprovider tests/hosts
 
 .PHONY: test-mutants
 test-mutants: ## Plant faults in the rules of a service's life, and see that its tests find each

@@ -51,6 +51,7 @@ second() {
     mcp-init status --json >/trial/limits
     was=$(pid)
     kill -KILL "$was"
+    # shellcheck disable=SC2016 # it is looked at later
     wait_for 'now=$(pid) && [ -n "$now" ] && [ "$now" != "$was" ]'
     say restarted $?
     wait_for 'mcp-init health >/dev/null 2>&1'
@@ -63,6 +64,7 @@ second() {
     mcp-init uninstall --purge
     say purge $?
     listing after
+    # shellcheck disable=SC2009 # not every host has pgrep
     ps -e -o args= | grep -c "sleep 4321[0]" >/trial/left
 }
 

@@ -35,6 +35,7 @@ mod endings;
 mod env_file;
 mod files;
 mod hostile;
+mod hosts;
 mod limits;
 mod logs;
 mod node;
