@@ -79,10 +79,10 @@ impl Hold {
     /// Nothing does.
     pub(super) const NONE: Self = Self { group: None, nproc: None, is_counted: false, watch: None };
 
-    /// There is a process.
-    pub(super) fn begin(&mut self, pid: Pid) {
+    /// There is a process; `born` is when it was made, if that is known.
+    pub(super) fn begin(&mut self, pid: Pid, born: Option<u64>) {
         if let Some(watch) = &mut self.watch {
-            watch.begin(pid);
+            watch.begin(pid, born);
         }
     }
 

@@ -114,7 +114,7 @@ impl Supervisor {
         };
         let setup = setup::of(&unit.plan, Some(&hold));
         let (process, walled) = walls::spawn(&mut self.spawner, &unit.plan, &room, launch, setup)?;
-        hold.begin(process.pid);
+        hold.begin(process.pid, process.born);
         let channel = parcel.channel.map(|(ours, _)| Channel::new(ours));
         let fd = channel.as_ref().map(Channel::fd);
         unit.present = Some(Present {

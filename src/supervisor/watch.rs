@@ -81,9 +81,9 @@ impl Watch {
         }
     }
 
-    /// It has a process.
-    pub(super) fn begin(&mut self, pid: Pid) {
-        self.leader = proc::start_ticks(pid).map(|start| (pid, start));
+    /// It has a process; `born` is when it was made, if that is known.
+    pub(super) fn begin(&mut self, pid: Pid, born: Option<u64>) {
+        self.leader = born.or_else(|| proc::start_ticks(pid)).map(|start| (pid, start));
     }
 
     /// Those among all who belong to it.
