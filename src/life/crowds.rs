@@ -6,7 +6,6 @@
     clippy::as_conversions,
     clippy::cast_possible_truncation,
     clippy::disallowed_methods,
-    clippy::struct_excessive_bools,
     clippy::wildcard_enum_match_arm,
     reason = "a test may panic, and its numbers are small"
 )]
@@ -36,8 +35,6 @@ struct Body {
     asked: bool,
     policy: Option<Policy>,
     needs: Vec<Need>,
-    /// Whether it has ended well since it was last told to start.
-    completed: bool,
     preparing: bool,
     /// Nobody can kill it.
     is_immortal: bool,
@@ -55,6 +52,8 @@ struct Crowd {
     again: Vec<Instant>,
     /// Whom nobody ordered to start since their last end.
     failed: Vec<bool>,
+    /// Who was on the way to a process when somebody last looked.
+    on_way: Vec<bool>,
     ended_by: Option<u8>,
 }
 
@@ -78,9 +77,9 @@ impl Crowd {
             let is_immortal = dice.roll(40) == 0;
             bodies.push(Body { policy: Some(rules), needs, is_immortal, ..Body::default() });
         }
-        let failed = vec![false; bodies.len()];
+        let (failed, on_way) = (vec![false; bodies.len()], vec![false; bodies.len()]);
         let (todo, again) = (Todo::new(), Vec::new());
-        Self { now: start, roster, todo, bodies, next_pid: 1, dice, again, failed, ended_by: None }
+        Self { now: start, roster, todo, bodies, next_pid: 1, dice, again, failed, on_way, ended_by: None }
     }
 
     fn body(&mut self, id: Id) -> &mut Body {
@@ -96,8 +95,30 @@ impl Crowd {
             Event::Start | Event::Restart => self.failed.fill(false),
             _ => {}
         }
-        self.roster.on(id, event, self.now, &mut self.todo);
+        self.tell(id, event);
         self.obey();
+    }
+
+    fn tell(&mut self, id: Id, event: Event) {
+        self.roster.on(id, event, self.now, &mut self.todo);
+        self.begins();
+    }
+
+    /// Who begins the way to a process has what it needs.
+    fn begins(&mut self) {
+        for index in 0..self.bodies.len() {
+            let state = self.state(Id(index as u32));
+            let is_on_way = matches!(state, State::Preparing { .. } | State::Spawning);
+            if is_on_way && !std::mem::replace(&mut self.on_way[index], is_on_way) {
+                let missing = self.bodies[index].needs.iter().find(|need| !self.is_met(**need));
+                assert!(
+                    missing.is_none(),
+                    "it begins without what it needs: {missing:?} {:?}",
+                    self.states()
+                );
+            }
+            self.on_way[index] = is_on_way;
+        }
     }
 
     /// Does some of what is to be done: the rest waits for the next turn, as in the loop.
@@ -139,7 +160,7 @@ impl Crowd {
                         Some(_) => Event::Exited { exit, left: false },
                         None => Event::Empty,
                     };
-                    self.roster.on(id, event, self.now, &mut self.todo);
+                    self.tell(id, event);
                 }
             }
             Action::Listen => {
@@ -148,7 +169,7 @@ impl Crowd {
                     1..5 => Event::Came,
                     _ => return,
                 };
-                self.roster.on(id, event, self.now, &mut self.todo);
+                self.tell(id, event);
             }
             Action::Look(_) | Action::Check | Action::LookForUse => {}
             Action::End(code) => {
@@ -165,11 +186,6 @@ impl Crowd {
     fn note(&mut self, id: Id, note: Note) {
         match note {
             Note::Retry { .. } | Note::Attempt { .. } => self.failed[id.index()] = true,
-            Note::Stopped => {
-                let task = self.roster.get(id).unwrap();
-                let completed = task.has_completed();
-                self.body(id).completed = completed;
-            }
             Note::Blocked(other) | Note::Waits(other) => {
                 assert!(
                     self.bodies[id.index()].needs.iter().any(|need| need.of == other),
@@ -189,7 +205,6 @@ impl Crowd {
         }
         let body = &self.bodies[id.index()];
         assert!(body.leader.is_none() && body.group.is_none(), "two processes");
-        self.body(id).completed = false;
         let answer = match self.dice.roll(10) {
             0 => Event::NotSpawned(Blame::Service),
             1 => Event::NotSpawned(Blame::Machine),
@@ -204,16 +219,17 @@ impl Crowd {
             }
         };
         self.roster.answer(id, answer, self.now, &mut self.todo);
+        self.begins();
     }
 
     /// A need that was met when the way to a process began.
     fn is_met(&self, need: Need) -> bool {
         let other = &self.bodies[need.of.index()];
         let state = self.state(need.of);
-        let runs = matches!(state, State::Running { .. });
+        let runs = matches!(state, State::Running { .. } | State::Listening { .. });
         let lives = runs || matches!(state, State::Starting { .. });
         let kind = other.policy.unwrap().kind;
-        let done = matches!(state, State::Stopped) && other.completed;
+        let done = self.roster.get(need.of).unwrap().has_completed();
         match need.condition {
             Condition::Started => lives || (kind == Kind::Task && done),
             Condition::Ready if kind == Kind::Daemon => runs,
@@ -300,6 +316,7 @@ impl Crowd {
 
     fn tick(&mut self) {
         self.roster.tick(self.now, &mut self.todo);
+        self.begins();
         self.obey();
     }
 

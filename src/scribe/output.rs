@@ -11,6 +11,7 @@ use super::log_file::LogFile;
 use super::sink::Sink;
 use super::time;
 use crate::sys::memory;
+use crate::sys::mirror::Mirror;
 use crate::sys::scribe_io::Console;
 
 /// Most bytes taken from one pipe before it is another's turn.
@@ -21,6 +22,9 @@ const PIPE_BYTES_MAX: usize = 1024 * 1024;
 const SPENT_BYTES: usize = 16 * 1024;
 /// For how long nothing like that may happen before it is given back.
 const REST_AFTER: Duration = Duration::from_secs(1);
+/// The beginning of a line that is longer than this is taken out of the pipe before its end has come: a pipe full
+/// of it would never take the end.
+const LEFT_BYTES_MAX: usize = 16 * 1024;
 /// The supervisor is told of dropped lines at most this often.
 const REPORT_AFTER: Duration = Duration::from_secs(1);
 
@@ -29,8 +33,10 @@ const REPORT_AFTER: Duration = Duration::from_secs(1);
 pub(crate) struct Output {
     /// The read end; `None` once it ended or failed.
     pipe: Option<File>,
-    /// The beginning of a line whose end has not come yet; at most [`LINE_BYTES_MAX`].
+    /// The beginning of a long line whose end has not come yet; at most [`LINE_BYTES_MAX`].
     held: Vec<u8>,
+    /// Whether the pipe holds the beginning of a line.
+    leaves: bool,
     /// Where it goes.
     sink: Sink,
     /// Whether each line begins with the time.
@@ -52,11 +58,22 @@ pub(crate) enum More {
     End,
 }
 
+/// What becomes of the beginning of a line whose end has not come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Beginning {
+    /// It waits in the pipe, where it outlives us.
+    Left,
+    /// It is taken, because nothing may follow.
+    Taken,
+}
+
 /// The buffers all outputs share, and the memory of the heap as a whole.
 #[derive(Debug, Default)]
 pub(crate) struct Scratch {
     /// What is read, behind what was held.
     input: Vec<u8>,
+    /// Through which outputs are looked at.
+    mirror: Option<Mirror>,
     /// Lines with their stamps.
     composed: Vec<u8>,
     /// Our standard output, once a line went there.
@@ -95,12 +112,21 @@ impl Scratch {
         }
         &mut self.input
     }
+
+    /// What outputs are looked at through.
+    fn mirror(&mut self) -> io::Result<&mut Mirror> {
+        if self.mirror.is_none() {
+            self.mirror = Some(Mirror::new()?);
+        }
+        self.mirror.as_mut().ok_or_else(|| io::ErrorKind::NotConnected.into())
+    }
 }
 
 impl Output {
     /// The output of a pipe, which does not wait.
     pub(crate) fn new(pipe: OwnedFd, sink: Sink, stamps: bool) -> Self {
-        Self { pipe: Some(File::from(pipe)), held: Vec::new(), sink, stamps, queued: false, report_at: None }
+        let pipe = Some(File::from(pipe));
+        Self { pipe, held: Vec::new(), leaves: false, sink, stamps, queued: false, report_at: None }
     }
 
     /// The pipe's number, while there is a pipe.
@@ -145,7 +171,7 @@ impl Output {
 
     /// Whether it ended, so far, within a line.
     pub(crate) const fn is_within_a_line(&self) -> bool {
-        !self.held.is_empty()
+        self.leaves || !self.held.is_empty()
     }
 
     /// Closes the pipe.
@@ -158,7 +184,7 @@ impl Output {
         if let Some(log) = self.sink.file_mut() {
             log.refresh();
         }
-        self.read_some(scratch, now, TURN_BYTES)
+        self.read_some(scratch, now, TURN_BYTES, Beginning::Left)
     }
 
     /// Moves what the pipe holds now into the log, and ends a line that has no end yet, unless more comes all
@@ -167,7 +193,7 @@ impl Output {
         if let Some(log) = self.sink.file_mut() {
             log.refresh();
         }
-        let more = self.read_some(scratch, now, PIPE_BYTES_MAX.saturating_add(1));
+        let more = self.read_some(scratch, now, PIPE_BYTES_MAX.saturating_add(1), Beginning::Taken);
         if more != More::Yes && !self.held.is_empty() {
             let mut line = std::mem::take(&mut self.held);
             line.push(b'\n');
@@ -181,17 +207,23 @@ impl Output {
         self.sink.file_mut().map(LogFile::tail).unwrap_or_default()
     }
 
-    /// Reads until the pipe is empty or `bytes_max` are read.
-    fn read_some(&mut self, scratch: &mut Scratch, now: Instant, bytes_max: usize) -> More {
+    /// Reads until the pipe has nothing more or `bytes_max` are read.
+    fn read_some(
+        &mut self,
+        scratch: &mut Scratch,
+        now: Instant,
+        bytes_max: usize,
+        beginning: Beginning,
+    ) -> More {
         let mut taken = 0_usize;
         while taken < bytes_max {
-            match self.read_once(scratch, now) {
-                Ok(0) => return More::End,
-                Ok(count) => {
+            match self.read_once(scratch, now, beginning) {
+                Ok((0, _)) => return More::End,
+                Ok((seen, count)) => {
                     taken = taken.saturating_add(count);
-                    scratch.spend(count);
-                    // A short read has emptied the pipe: what comes later is a new event.
-                    if count < READ_BYTES {
+                    scratch.spend(seen);
+                    // A short look has seen all of it: what comes later is a new event.
+                    if seen < READ_BYTES / 2 || count == 0 {
                         self.rest();
                         return More::No;
                     }
@@ -208,28 +240,49 @@ impl Output {
         More::Yes
     }
 
-    /// One read behind what is held, and one write of the lines that are complete.
-    fn read_once(&mut self, scratch: &mut Scratch, now: Instant) -> io::Result<usize> {
-        let mut pipe = self.pipe.as_ref().ok_or(io::ErrorKind::NotConnected)?;
+    /// One look at what is behind that which is held, and one write of the lines that are complete; how much was
+    /// seen, and taken out of the pipe. Only what is written is taken out, and only then: what a scribe that is
+    /// killed has not written is there for the next one.
+    fn read_once(
+        &mut self,
+        scratch: &mut Scratch,
+        now: Instant,
+        beginning: Beginning,
+    ) -> io::Result<(usize, usize)> {
         let mut input = std::mem::take(scratch.input());
-        let old = self.held.len();
-        let result = match input.split_at_mut_checked(old) {
-            Some((front, rest)) => {
-                front.copy_from_slice(&self.held);
-                let room = rest.len().min(READ_BYTES);
-                pipe.read(rest.get_mut(..room).unwrap_or_default())
-            }
-            None => Err(io::ErrorKind::OutOfMemory.into()),
-        };
-        if let Ok(count) = result {
-            let bytes = input.get(..old.saturating_add(count)).unwrap_or_default();
+        let result = self.look(scratch, &mut input).map(|seen| {
+            let old = self.held.len();
+            let bytes = input.get(..old.saturating_add(seen)).unwrap_or_default();
             let (ready, rest) = bytes.split_at_checked(lines::ready(bytes, old)).unwrap_or((bytes, &[]));
             self.write(ready, scratch, now);
+            let goes_on = ready.is_empty() && old > 0;
+            let is_left = beginning == Beginning::Left && !goes_on && rest.len() <= LEFT_BYTES_MAX;
+            self.leaves = is_left && !rest.is_empty();
             self.held.clear();
-            self.held.extend_from_slice(rest);
-        }
+            self.held.extend_from_slice(if is_left { &[] } else { rest });
+            (seen, if is_left { seen.saturating_sub(rest.len()) } else { seen })
+        });
+        let result = result.and_then(|(seen, count)| {
+            let mut pipe = self.pipe.as_ref().ok_or(io::ErrorKind::NotConnected)?;
+            pipe.read_exact(input.get_mut(..count).unwrap_or_default())?;
+            Ok((seen, count))
+        });
         scratch.input = input;
         result
+    }
+
+    /// Copies what is held to the front of `input`, and what the pipe holds behind it; how much that is.
+    fn look(&self, scratch: &mut Scratch, input: &mut [u8]) -> io::Result<usize> {
+        let pipe = self.pipe.as_ref().ok_or(io::ErrorKind::NotConnected)?;
+        let (front, rest) = input.split_at_mut_checked(self.held.len()).ok_or(io::ErrorKind::OutOfMemory)?;
+        front.copy_from_slice(&self.held);
+        let room = rest.len().min(READ_BYTES);
+        let seen = scratch.mirror()?.look(pipe, rest.get_mut(..room).unwrap_or_default());
+        if seen.as_ref().is_err_and(|error| error.kind() != io::ErrorKind::WouldBlock) {
+            // It may hold a part of this: the next look begins with an empty one.
+            scratch.mirror = None;
+        }
+        seen
     }
 
     /// Writes ready lines.
@@ -255,5 +308,36 @@ impl Output {
         if self.held.is_empty() {
             self.held = Vec::new();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+    use crate::config::plan::{Log, LogMode};
+    use crate::scribe::tests::Folder;
+    use crate::sys::clock;
+    use crate::sys::scribe_io::never_wait;
+
+    #[test]
+    fn the_beginning_of_a_line_waits_where_the_next_scribe_finds_it() {
+        let folder = Folder::new();
+        let rules =
+            Log { mode: LogMode::File, max_size: 9999, max_files: 1, max_total: 9999, timestamps: false };
+        let (read, mut write) = io::pipe().unwrap();
+        never_wait(&read).unwrap();
+        for (said, left) in [("whole\nha", "ha"), ("lf\n", ""), ("more\nno end", "no end")] {
+            let another = OwnedFd::from(read.try_clone().unwrap());
+            let mut output = Output::new(another, Sink::of(Some(&rules), folder.as_ref()), false);
+            write.write_all(said.as_bytes()).unwrap();
+            assert_eq!(output.turn(&mut Scratch::default(), clock::now().instant), More::No);
+            assert_eq!(output.is_within_a_line(), !left.is_empty());
+            let mut rest = [0; 64];
+            let count = Mirror::new().unwrap().look(&read, &mut rest).unwrap_or(0);
+            assert_eq!(&rest[..count], left.as_bytes());
+        }
+        assert_eq!(std::fs::read(folder.path("current")).unwrap(), b"whole\nhalf\nmore\n");
     }
 }

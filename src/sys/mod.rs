@@ -21,6 +21,7 @@ pub(crate) mod kin;
 pub(crate) mod letters;
 mod limits;
 pub mod memory;
+pub(crate) mod mirror;
 pub(crate) mod own;
 pub(crate) mod peer;
 pub(crate) mod pipe;

@@ -83,7 +83,13 @@ fn a_scribe_that_dies_is_replaced_and_nothing_is_lost() {
         });
     }
     supervisor.wait_until("all is said", seconds(30), |it| numbers(it, "a").last() == Some(&1_499));
-    in_order_and_whole(&numbers(&supervisor, "a"), 1_500);
+    // What was written and not yet taken from the pipe is said twice: a kill may cost a double, and never a line.
+    let mut numbers = numbers(&supervisor, "a");
+    let doubles = numbers.windows(2).filter(|pair| pair[1] <= pair[0]).count();
+    assert!(doubles <= 5, "more went back than was killed: {numbers:?}");
+    numbers.sort_unstable();
+    numbers.dedup();
+    in_order_and_whole(&numbers, 1_500);
     assert_eq!(supervisor.service("a")["restartCount"], 0);
     assert_eq!(supervisor.service("a")["droppedLines"], 0);
     supervisor.ok(&["restart", "a"]);
