@@ -1,6 +1,6 @@
 //! `mcp-init`: a tiny PID-1-capable supervisor for MCP servers. This file only names the rooms.
 //!
-//! Imports run one way: `cli` → `entrypoint` → `supervisor` → `control` → `scribe` → `probe` → `config` → `life`,
+//! Imports run one way: `cli` → `entrypoint` → `supervisor` → `update` → `control` → `scribe` → `probe` → `config` → `life`,
 //! and any of them may use `sys` except `life`, which knows no clock, fd, path or log. `tests/house.rs` holds us to
 //! it.
 
@@ -14,6 +14,7 @@ mod probe;
 mod scribe;
 mod supervisor;
 mod sys;
+mod update;
 
 // How durations and references are written is one thing in both programs.
 pub use config::{duration, substitute};

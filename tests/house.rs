@@ -16,7 +16,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// The rooms of the supervisor, leftmost first: each may use those to its right.
-const ROOMS: [&str; 8] = ["cli", "entrypoint", "supervisor", "control", "scribe", "probe", "config", "life"];
+const ROOMS: [&str; 9] =
+    ["cli", "entrypoint", "supervisor", "update", "control", "scribe", "probe", "config", "life"];
 
 /// The crates of the supervisor, all of them.
 const CRATES: [&str; 8] =

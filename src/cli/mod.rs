@@ -32,6 +32,7 @@ mod table;
 mod tests;
 mod trail;
 mod units;
+mod update;
 mod verbs;
 mod verbs_of_care;
 mod verbs_of_change;
@@ -116,6 +117,8 @@ fn dispatch(invocation: &Invocation, out: &mut Output) -> Result<u8, Failure> {
         Does::Alerts => logs::alerts(invocation, &places()?, out),
         Does::Check => check::answer(invocation, &places()?, out),
         Does::Health => health::answer(invocation, &places()?, out),
+        Does::Cycle => Ok(crate::update::run()),
+        Does::Update => update::answer(invocation, &places()?, out),
         Does::Schedule => schedule::answer(invocation, &places()?, out),
         Does::Metrics => metrics::answer(invocation, &places()?, out),
         Does::Install => host::install(invocation, &places()?, out),

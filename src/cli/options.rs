@@ -52,6 +52,8 @@ pub(super) enum Flag {
     BaseUrl,
     /// The command speaks MCP.
     Bridge,
+    /// Only look.
+    Check,
     /// A cron expression.
     Cron,
     /// From when on times are counted.

@@ -7,9 +7,9 @@ use super::failure::{CPU, FAILED, MEMORY, NOT_RUNNING, OK, SECOND, SYSTEM, UNKNO
 use super::options::{Flag, Opt, WAITING, switch, valued};
 use super::verbs_of_care::{ALERTS, RECOVER, RESET};
 use super::verbs_of_change::{ADD, CREATE, DISABLE, ENABLE, REMOVE, SIGNAL};
-use super::verbs_of_helpers::{KIN, PLAN, PROBE, SCRIBE};
+use super::verbs_of_helpers::{CYCLE, KIN, PLAN, PROBE, SCRIBE};
 use super::verbs_of_host::{DEPLOY, INSTALL, UNINSTALL};
-use super::verbs_of_time::SCHEDULE;
+use super::verbs_of_time::{SCHEDULE, UPDATE};
 use super::verbs_of_use::ATTACH;
 
 /// What a verb leads to.
@@ -65,6 +65,10 @@ pub(super) enum Does {
     Check,
     /// Answers a probe.
     Health,
+    /// Updates a service, for the supervisor.
+    Cycle,
+    /// Updates services.
+    Update,
     /// Shows what runs by the clock.
     Schedule,
     /// Prints figures.
@@ -377,10 +381,10 @@ pub(super) static HELP: Verb = Verb {
 };
 
 /// All of them, in the order people read them.
-static VERBS: [&Verb; 32] = [
+static VERBS: [&Verb; 34] = [
     &RUN, &STATUS, &START, &STOP, &RESTART, &SIGNAL, &ATTACH, &LOGS, &EVENTS, &ALERTS, &RECOVER, &RESET,
-    &ADD, &CREATE, &REMOVE, &ENABLE, &DISABLE, &CHECK, &RELOAD, &HEALTH, &SCHEDULE, &METRICS, &SHUTDOWN,
-    &INSTALL, &UNINSTALL, &DEPLOY, &VERSION, &HELP, &SCRIBE, &PLAN, &KIN, &PROBE,
+    &ADD, &CREATE, &REMOVE, &ENABLE, &DISABLE, &CHECK, &RELOAD, &HEALTH, &SCHEDULE, &UPDATE, &METRICS,
+    &SHUTDOWN, &INSTALL, &UNINSTALL, &DEPLOY, &VERSION, &HELP, &SCRIBE, &PLAN, &KIN, &PROBE, &CYCLE,
 ];
 
 /// The verb of this name.

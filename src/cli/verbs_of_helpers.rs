@@ -54,3 +54,16 @@ pub(super) static PROBE: Verb = Verb {
     examples: &[],
     hidden: true,
 };
+
+/// `cycle`.
+pub(super) static CYCLE: Verb = Verb {
+    does: Does::Cycle,
+    name: "cycle",
+    arguments: "",
+    summary: "update a service for the supervisor, which starts it",
+    text: &[],
+    options: &[],
+    exits: &[],
+    examples: &[],
+    hidden: true,
+};

@@ -1,7 +1,7 @@
 //! The part of the table of verbs that is about what happens by the clock. Nothing is done here.
 
 use super::failure::UNKNOWN;
-use super::options::{Flag, valued};
+use super::options::{Flag, switch, valued};
 use super::verbs::{Does, Verb};
 
 /// `schedule`.
@@ -31,6 +31,33 @@ pub(super) static SCHEDULE: Verb = Verb {
     examples: &[
         ("mcp-init schedule", "everything that runs by the clock"),
         ("mcp-init schedule --cron \"0 2 * * sun\" -n 3", "the next three Sundays"),
+    ],
+    hidden: false,
+};
+
+/// `update`.
+pub(super) static UPDATE: Verb = Verb {
+    does: Does::Update,
+    name: "update",
+    arguments: "SERVICE...",
+    summary: "bring services to their newest version, and back if that is no good",
+    text: &[
+        "As update in the service's file says: check prints the newest version. If another one is installed, the \
+         service's configuration is copied to backups/, apply puts the new one in place, the service is restarted \
+         and has to be well for the time of probation. If it is not, rollback puts the old version back, the \
+         configuration with it, and the new one is not tried again.",
+        "A child of the supervisor does it; what dies in between is brought to its end by the next one. Every step \
+         is in updates.jsonl, in events, and in alerts where somebody should know.",
+    ],
+    options: &[
+        switch(Flag::Check, None, "check", "only look whether there is a newer version"),
+        switch(Flag::All, None, "all", "every service that says how it is updated"),
+        valued(Flag::Timeout, None, "timeout", "TIME", "wait no longer than this (30s, 2m)"),
+    ],
+    exits: &[(UNKNOWN, "no such service, or this user may not")],
+    examples: &[
+        ("mcp-init update pets --check", "is there a newer one?"),
+        ("mcp-init update pets", "install it"),
     ],
     hidden: false,
 };

@@ -12,7 +12,7 @@ use super::said::Said;
 use super::settings::{self, SettingsSaid};
 use super::{
     Environment, alerts, check_file, control, health, hooks, keys, limits, listen, sandbox, schedule, server,
-    service, tools,
+    service, tools, update,
 };
 
 /// The files of one folder of `tests/schema`.
@@ -68,6 +68,7 @@ fn the_schema_knows_the_keys_that_the_program_knows() {
         (&common["properties"]["alerts"], &alerts::ALERTS),
         (&common["properties"]["recovery"], &alerts::RECOVERY),
         (&service["$defs"]["schedule"]["items"], &schedule::KEYS),
+        (&service["properties"]["update"], &update::KEYS),
         (&service["properties"]["listen"]["items"], &listen::KEYS),
     ] {
         assert_eq!(in_schema(schema), in_program(keys));

@@ -61,7 +61,7 @@ pub(super) const KEYS: [&str; 39] = [
 ];
 
 /// Keys of a service that a later version brings.
-pub(super) const LATER: [&str; 2] = ["inheritEnv", "update"];
+pub(super) const LATER: [&str; 1] = ["inheritEnv"];
 
 /// Keys of `restartPolicy`.
 pub(super) const RESTART_POLICY: [&str; 7] = [

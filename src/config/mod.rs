@@ -43,6 +43,7 @@ mod tests;
 mod tools;
 mod trust;
 mod units;
+pub(crate) mod update;
 pub(crate) mod zone;
 
 pub(crate) use environment::{Environment, default_dir};

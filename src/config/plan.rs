@@ -18,6 +18,7 @@ use super::limits::Limits;
 use super::sandbox::Sandbox;
 use super::schedule::Entry;
 use super::seldom::{Part, Seldom};
+use super::update::Update;
 use crate::life::zone::Zone;
 
 /// Everything the configuration says. It crosses a pipe as JSON when a reload is read by a child.
@@ -152,6 +153,8 @@ pub(crate) struct Service {
     pub(crate) log: Log,
     /// What runs when.
     pub(crate) schedule: Box<[Entry]>,
+    /// How it is updated; no default, as no two are updated alike.
+    pub(crate) update: Option<Box<Update>>,
     /// `processConfig`: its file's own JSON object, compact, before substitution, secrets masked.
     pub(crate) shown: Box<str>,
 }

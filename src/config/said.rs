@@ -202,6 +202,7 @@ impl Said {
             alerts: (self.alerts != Alerts::default()).then(|| Box::new(self.alerts)),
             recovery,
             schedule: self.schedule.unwrap_or_default(),
+            update: None,
             shown: shown.into(),
         }
     }

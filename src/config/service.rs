@@ -22,9 +22,10 @@ use super::sandbox;
 use super::server::{self, Address, McpConfig};
 use super::shown::shown;
 use super::trust;
+use super::update;
 
 /// The keys of a service that are no defaults.
-pub(super) const KEYS: [&str; 11] = [
+pub(super) const KEYS: [&str; 12] = [
     "$schema",
     "serverId",
     "serverName",
@@ -36,6 +37,7 @@ pub(super) const KEYS: [&str; 11] = [
     "command",
     "scriptPath",
     "args",
+    "update",
 ];
 
 /// Keys of which a service has exactly one.
@@ -96,7 +98,16 @@ pub(super) fn read_document(
     alerts::agree(&mut said, &root, &program, problems);
     let taken = listen::settle(&mut said, &root, &id, address, problems);
     let id_at = root.page.place(id_item.map_or(root.node.at, |item| item.node.at));
-    let service = said.complete(&id, program, &root.page.folder, shown);
+    let mut service = said.complete(&id, program, &root.page.folder, shown);
+    if let Some(item) = root.get("update") {
+        service.update = update::read(&item, problems);
+        if let Some(update) = &mut service.update {
+            update.files = update::files(&root);
+            if environment.root {
+                update::distrust(update, &item, environment, problems);
+            }
+        }
+    }
     if environment.root {
         distrust(&service, &root, environment, problems);
     }
@@ -122,7 +133,7 @@ fn distrust(service: &Service, root: &Item<'_>, environment: &Environment, probl
 }
 
 /// Where a program may be, in order.
-fn candidates(program: &str, path: &OsStr) -> Vec<PathBuf> {
+pub(super) fn candidates(program: &str, path: &OsStr) -> Vec<PathBuf> {
     if program.contains('/') {
         return vec![PathBuf::from(program)];
     }

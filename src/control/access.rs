@@ -31,6 +31,8 @@ pub(crate) const fn needed(order: &Order) -> (Level, &'static str) {
         Order::Reset(_) => (Level::Operate, "reset services"),
         Order::Signal { .. } => (Level::Operate, "signal services"),
         Order::Alert(_) => (Level::Administer, "raise alerts"),
+        Order::Update { .. } => (Level::Operate, "update services"),
+        Order::Tell(_) => (Level::Administer, "tell of updates"),
         Order::Reload => (Level::Administer, "reload the configuration"),
         Order::Shutdown => (Level::Administer, "shut down"),
     }

@@ -3,6 +3,7 @@
 
 use std::fmt::{self, Display, Formatter};
 use std::io::{self, BufRead, ErrorKind, Read, Write};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -102,6 +103,12 @@ pub(crate) struct Client {
     id: u64,
     /// Time for the answer to a request, and when it is over for the present one.
     limit: Option<(Duration, Instant)>,
+}
+
+impl AsFd for Client {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.stream.as_fd()
+    }
 }
 
 impl Client {

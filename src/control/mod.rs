@@ -4,4 +4,5 @@ pub(crate) mod access;
 pub(crate) mod client;
 pub(crate) mod schedule;
 pub(crate) mod server;
+pub(crate) mod update;
 pub(crate) mod wire;

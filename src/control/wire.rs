@@ -6,6 +6,8 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use super::update::News;
+
 use crate::life::alerts::{Kind, Level};
 
 /// Longest request line, in bytes.
@@ -58,6 +60,16 @@ pub(crate) enum Order {
         #[serde(default)]
         group: bool,
     },
+    /// Updates a service, or only looks whether there is a newer version; answered when that is over.
+    Update {
+        /// Its id.
+        service: Box<str>,
+        /// Whether only to look.
+        #[serde(default)]
+        check: bool,
+    },
+    /// Has the supervisor tell what happened to an update; for the child that does it.
+    Tell(News),
     /// Reads the configuration again; only what changed is touched.
     Reload,
     /// Answered once no service is on its way (starting or stopping).

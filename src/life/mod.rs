@@ -18,6 +18,7 @@ pub(crate) mod roster;
 pub(crate) mod service;
 mod starting;
 pub(crate) mod state;
+pub(crate) mod update;
 mod vigil;
 pub(crate) mod zone;
 

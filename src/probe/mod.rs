@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
 use crate::config::duration_text;
-use crate::config::probe::Probe;
+pub(crate) use crate::config::probe::Probe;
 use crate::life::service::later;
 use crate::sys::{clock, wait};
 
@@ -116,6 +116,15 @@ fn answer(question: &Question) -> u8 {
         wait::pause(pause.min(left));
         pause = pause.saturating_mul(2).min(PAUSE.1);
     }
+}
+
+/// Asks once, for whoever is no PID 1 either.
+///
+/// # Errors
+/// Why it is not well, in words.
+pub(crate) fn once(probe: &Probe, within: Duration) -> Result<(), String> {
+    let by = later(clock::now().instant, within);
+    ask(probe, by).map_err(|fault| fault.to_string())
 }
 
 /// Asks once.

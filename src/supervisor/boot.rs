@@ -197,6 +197,7 @@ fn begin(plan: Plan, options: RunOptions) -> Result<Supervisor, BootError> {
         enforcement: super::enforce::Enforcement::begin(),
         scribe: Scribe::new(now.instant),
         askers: super::askers::Askers::default(),
+        updates: super::updates::Updates::default(),
         schedules: super::schedule::Schedules::of(plan.schedule, plan.zone),
         office,
         strange_letters: 0,
@@ -255,6 +256,8 @@ impl Supervisor {
         for id in &first {
             self.open_early(*id);
         }
+        let unfinished = self.unfinished_updates();
+        first.retain(|id| !unfinished.contains(id));
         for id in first {
             if !self.recall_attempts(id) {
                 continue;
@@ -263,6 +266,9 @@ impl Supervisor {
         }
         self.recall_alerts();
         self.begin_schedules(true);
+        for id in unfinished {
+            self.resume_update(id);
+        }
     }
 
     /// Lets a child print the table of the services once they have started: the loop itself prints nothing.

@@ -47,8 +47,8 @@ impl Supervisor {
                 self.roster.on(id, Event::Exited { exit, left }, self.now.instant, &mut self.todo);
             } else if let Some(id) = self.main_of(pid) {
                 self.main_ended(id, pid, exit);
-            } else if self.run_ended(pid, exit) {
-                // What it was a run of knows.
+            } else if self.updater_ended(pid, exit) || self.run_ended(pid, exit) {
+                // What it was for knows.
             } else if self.asker_ended(pid, exit) {
                 // Its end was its answer.
             } else if self.hook_ended(pid, exit) {

@@ -41,6 +41,7 @@ mod socket;
 mod stopper;
 mod talk;
 mod unit;
+mod updates;
 mod upward;
 mod usage;
 mod walls;
@@ -77,6 +78,7 @@ use reload::Reload;
 use schedule::Schedules;
 use scribes::Scribe;
 use unit::Unit;
+use updates::Updates;
 use upward::Upward;
 
 /// Signals.
@@ -144,6 +146,8 @@ pub(crate) struct Supervisor {
     askers: Askers,
     /// What runs by the clock.
     schedules: Schedules,
+    /// Services that are being updated.
+    updates: Updates,
     /// Where services speak `sd_notify`.
     office: Office,
     /// Letters of nobody who may write one.
@@ -213,6 +217,7 @@ impl Supervisor {
         self.tick_kin();
         self.tick_askers();
         self.tick_schedules();
+        self.tick_updates();
         self.hold_limits();
         self.look_at_gauges();
         self.perform();
@@ -240,6 +245,7 @@ impl Supervisor {
                 self.kin_deadline(),
                 self.askers.deadline(),
                 self.schedules.deadline(),
+                self.updates.deadline(),
                 self.drain_deadline(),
                 self.watch_deadline(),
                 self.publish_at,
@@ -317,6 +323,7 @@ impl Supervisor {
                 ::log::info!("stopping all services");
                 self.tell_upward_of_stop();
                 self.end_all_runs();
+                self.end_all_updates();
                 self.roster.shutdown(self.now.instant, self.settings.shutdown_timeout, &mut self.todo);
             }
             2 => self.roster.escalate(self.now.instant),

@@ -159,6 +159,8 @@ impl Supervisor {
                     Err((error, exit)) => self.refuse(client, id, error, exit),
                 }
             }
+            Order::Update { service, check } => self.order_update(client, id, &service, check),
+            Order::Tell(news) => self.heed_news(client, id, &news),
             Order::Reload => self.begin_reload(Some((client, id))),
             Order::Alert(alert) => self.obey_alert(client, id, &alert),
             Order::Settled => {

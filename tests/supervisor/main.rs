@@ -52,5 +52,6 @@ mod schedule;
 mod sockets;
 mod spawn;
 mod stop;
+mod update;
 mod watching;
 mod wide;
