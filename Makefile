@@ -64,13 +64,15 @@ TESTED := MCP_INIT='$(abspath $(INIT))' MCP_RUNNER='$(abspath $(RUNNER))'
 test: build ## Install what the tests need, and run them
 	@tests/install.sh
 	$(TESTED) $(CARGO) test --locked --workspace
-	$(TESTED) $(VENV)/bin/python -m pytest -q -p no:cacheprovider tests/clients tests/schedule tests/schema
+	$(TESTED) $(VENV)/bin/python -m pytest -q -p no:cacheprovider tests/clients tests/metrics tests/schedule tests/schema
 
 .PHONY: test-all
 test-all: test ## And those that take minutes: 100,000 restarts, 1,000 services, how fast output is written
 	$(TESTED) $(CARGO) test --locked --workspace -- --ignored
 	tests/documents/install.sh
 	$(TESTED) $(VENV)/bin/python -m pytest -q -s -p no:cacheprovider -m wide tests/clients
+	tests/metrics/install.sh
+	$(TESTED) $(VENV)/bin/python -m pytest -q -p no:cacheprovider -m wide tests/metrics
 	$(MAKE) test-containers
 	$(MAKE) test-vm
 	$(MAKE) test-hosts

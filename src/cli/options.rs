@@ -76,6 +76,10 @@ pub(super) enum Flag {
     Print,
     /// With all that was kept.
     Purge,
+    /// Into this file.
+    Output,
+    /// In which language.
+    Format,
 }
 
 /// An option.

@@ -58,6 +58,15 @@ pub(super) struct Service {
     pub(super) error_count: Option<u64>,
     /// Likewise.
     pub(super) average_response_time: Option<f64>,
+    /// See `wire::Live`.
+    #[serde(default)]
+    pub(super) recovery_attempts: u64,
+    /// Likewise.
+    #[serde(default)]
+    pub(super) needs_intervention: bool,
+    /// Bytes of its logs; only whoever wants to know looks.
+    #[serde(skip)]
+    pub(super) log_bytes: Option<u64>,
     /// Likewise.
     #[serde(default)]
     pub(super) dropped_lines: u64,

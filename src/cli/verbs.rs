@@ -10,7 +10,7 @@ use super::verbs_of_change::{ADD, CREATE, DISABLE, ENABLE, REMOVE, SIGNAL};
 use super::verbs_of_helpers::{CYCLE, KIN, PLAN, PROBE, SCRIBE};
 use super::verbs_of_host::{DEPLOY, INSTALL, UNINSTALL};
 use super::verbs_of_time::{SCHEDULE, UPDATE};
-use super::verbs_of_use::ATTACH;
+use super::verbs_of_use::{ATTACH, METRICS};
 
 /// What a verb leads to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -322,19 +322,6 @@ static HEALTH: Verb = Verb {
         ("mcp-init health --live", "livenessProbe"),
         ("mcp-init health --ready", "readinessProbe, HEALTHCHECK"),
     ],
-    hidden: false,
-};
-
-/// `metrics`.
-static METRICS: Verb = Verb {
-    does: Does::Metrics,
-    name: "metrics",
-    arguments: "",
-    summary: "print figures as OpenMetrics text",
-    text: &["For Prometheus' textfile collector, or any other that reads OpenMetrics 1.0."],
-    options: &[],
-    exits: &[],
-    examples: &[("mcp-init metrics > /var/lib/node_exporter/mcp-init.prom", "for the textfile collector")],
     hidden: false,
 };
 

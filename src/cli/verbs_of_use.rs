@@ -1,6 +1,7 @@
-//! The part of the table of verbs that uses a server. Nothing is done here.
+//! The part of the table of verbs that uses servers, and their figures. Nothing is done here.
 
 use super::failure::{FAILED, NOT_RUNNING, UNKNOWN};
+use super::options::{Flag, valued};
 use super::verbs::{Does, Verb};
 
 /// `attach`.
@@ -22,5 +23,34 @@ pub(super) static ATTACH: Verb = Verb {
         (UNKNOWN, "no such service, or this user may not"),
     ],
     examples: &[("claude mcp add pets -- mcp-init attach pets", "have a client start it")],
+    hidden: false,
+};
+
+/// `metrics`.
+pub(super) static METRICS: Verb = Verb {
+    does: Does::Metrics,
+    name: "metrics",
+    arguments: "",
+    summary: "print figures as OpenMetrics text",
+    text: &[
+        "OpenMetrics 1.0, for whatever reads that. With --output, the text is written to a file by renaming it into \
+         its place; node_exporter's textfile collector reads Prometheus' older text format only, which is what a \
+         file gets whose name ends in .prom.",
+    ],
+    options: &[
+        valued(Flag::Output, Some('o'), "output", "FILE", "write it there, whole or not at all"),
+        valued(
+            Flag::Format,
+            None,
+            "format",
+            "NAME",
+            "openmetrics or prometheus (openmetrics, or by FILE's name)",
+        ),
+    ],
+    exits: &[],
+    examples: &[
+        ("mcp-init metrics", "see the figures"),
+        ("mcp-init metrics -o /var/lib/prometheus/node-exporter/mcp-init.prom", "for the textfile collector"),
+    ],
     hidden: false,
 };

@@ -188,7 +188,11 @@ impl Deploy<'_> {
 
     /// It starts with the host; what it does by the clock is its configuration's.
     fn schedule(&mut self) -> Result<(), Failure> {
-        let text = format!("{} starts {} with the host", self.init.name(), self.site.name);
+        let (init, name) = (self.init.name(), &self.site.name);
+        let text = format!(
+            "{init} starts {name} with the host; what comes by the clock: {}",
+            self.site.typed("schedule")
+        );
         self.say(3, &text)
     }
 
