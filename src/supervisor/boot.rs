@@ -231,6 +231,7 @@ fn begin(plan: Plan, options: RunOptions) -> Result<Supervisor, BootError> {
         supervisor.register(supervisor.office.fd(), NOTIFY, Interest::READABLE)
     });
     heard.map_err(|error| system("hear descriptors", &error))?;
+    supervisor.scribe.witness = leftovers::outlast_scribe(&supervisor.settings.runtime_dir);
     supervisor.renew_scribe();
     supervisor.begin_services(plan.services, now);
     Ok(supervisor)

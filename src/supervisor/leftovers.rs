@@ -1,20 +1,27 @@
 //! What an earlier life of the supervisor left running when it was killed: its services, ended before new ones
 //! are started, because they still hold ports and files. Only at boot; the loop does not run yet.
 
-use std::fs;
+use std::fs::{self, File, OpenOptions};
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::Duration;
 
+use nix::fcntl::{Flock, FlockArg};
 use serde::Deserialize;
 
 use crate::life::policy::Pid;
 use crate::life::service::later;
-use crate::sys::{clock, proc, signal};
+use crate::sys::{clock, proc, signal, wait};
 
 /// For a leftover to end by itself, and then for the kernel to end it.
 const GRACE: [(i32, Duration); 2] =
     [(libc::SIGTERM, Duration::from_secs(2)), (libc::SIGKILL, Duration::from_secs(1))];
+
+/// For the scribe of an earlier life to write what it still has.
+const WRITE_WITHIN: Duration = Duration::from_secs(2);
+/// From one look whether it has to the next.
+const LOOK_EVERY: Duration = Duration::from_millis(5);
 
 /// What is read of a `process.json`.
 #[derive(Debug, Deserialize)]
@@ -57,6 +64,27 @@ pub(super) fn end(state_dir: &Path) {
     }
     for one in left {
         ::log::error!("{}: pid {}, left by an earlier supervisor, does not end", one.server_id, one.pid.0);
+    }
+}
+
+/// Waits until the scribe of an earlier life, which outlives it by what it still had to write, has done so: what is
+/// read after that is all there is. The lock is for our own scribes to hold with us.
+pub(super) fn outlast_scribe(runtime_dir: &Path) -> Option<Flock<File>> {
+    let path = runtime_dir.join("scribe.lock");
+    let mut file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path).ok()?;
+    let until = later(clock::now().instant, WRITE_WITHIN);
+    loop {
+        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            Ok(lock) => return Some(lock),
+            Err((unlocked, _)) if clock::now().instant < until => file = unlocked,
+            Err(_) => {
+                ::log::warn!(
+                    "the scribe of an earlier supervisor does not end: not waiting for it any longer"
+                );
+                return None;
+            }
+        }
+        wait::pause(LOOK_EVERY);
     }
 }
 

@@ -3,11 +3,14 @@
 
 use std::collections::BTreeMap;
 use std::ffi::CString;
+use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
+
+use nix::fcntl::Flock;
 
 use crate::life::policy::Pid;
 use crate::life::roster::Id;
@@ -74,6 +77,8 @@ pub(super) struct Scribe {
     last_ticket: u32,
     /// Whether we listen for its taking more.
     awaits_room: bool,
+    /// A lock that all our scribes hold with us: who comes after us knows by it whether one of them still writes.
+    pub(super) witness: Option<Flock<File>>,
     /// Events it could not take, and that were too many to keep.
     pub(super) dropped: u64,
 }
@@ -90,6 +95,7 @@ impl Scribe {
             tickets: BTreeMap::new(),
             last_ticket: FIRST_TICKET,
             awaits_room: false,
+            witness: None,
             dropped: 0,
         }
     }
@@ -136,6 +142,8 @@ impl Scribe {
         let null = pipe::null()?;
         let (stdout, stderr) = (io::stdout(), io::stderr());
         let argv = [c"mcp-init".to_owned(), c"scribe".to_owned()];
+        let mut passed = vec![(EXTRA_FD, theirs.as_fd())];
+        passed.extend(self.witness.as_ref().map(|lock| (EXTRA_FD.saturating_add(1), lock.as_fd())));
         let process = spawner
             .spawn(&Launch {
                 programs: &[c"/proc/self/exe".to_owned(), own_path()],
@@ -143,7 +151,7 @@ impl Scribe {
                 envp: &[],
                 directory: c"/",
                 stdio: [null.as_fd(), stdout.as_fd(), stderr.as_fd()],
-                passed: &[(EXTRA_FD, theirs.as_fd())],
+                passed: &passed,
                 own_pid: &[],
                 session: true,
                 setup: &Setup::NONE,

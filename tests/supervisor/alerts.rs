@@ -90,6 +90,29 @@ fn a_storm_of_ten_thousand_gives_each_of_twenty_once_though_the_supervisor_is_ki
 }
 
 #[test]
+fn what_a_scribe_has_still_to_write_counts_as_told() {
+    let mut supervisor = Setup::new().shell("a", "exit 0", &off()).start();
+    let scribe = supervisor.scribe();
+    proc::signal(scribe, Signal::SIGSTOP);
+    let twenty = twenty();
+    let of_a: Vec<&Value> = twenty.iter().filter(|fault| fault["service"] != "b").collect();
+    ask_all(&supervisor, of_a.iter().copied());
+    supervisor.signal(Signal::SIGKILL);
+    supervisor.ended(seconds(5));
+    assert_eq!(alerts(&supervisor).len(), 0);
+    // It goes on while the next supervisor begins.
+    let later = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(500));
+        proc::signal(scribe, Signal::SIGCONT);
+    });
+    supervisor.again();
+    later.join().unwrap();
+    ask_all(&supervisor, of_a.iter().copied());
+    ask_all(&supervisor, std::iter::once(&json!({ "verb": "settled" })));
+    assert_eq!(alerts(&supervisor).len(), of_a.len());
+}
+
+#[test]
 fn the_same_is_told_again_after_its_time_with_a_count_that_outlives_the_supervisor() {
     let keys = json!({ "enabled": false, "alerts": { "repeatAfter": "4s" } });
     let mut supervisor = Setup::new().shell("a", "exit 0", &keys).start();

@@ -38,6 +38,7 @@ mod hostile;
 mod hosts;
 mod limits;
 mod logs;
+mod matrix;
 mod node;
 mod order;
 mod orders;

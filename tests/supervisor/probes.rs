@@ -24,6 +24,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def answer(self, status, value=None, session=None):
         if ill():
             if fault == "slow": time.sleep(60)
+            if fault == "late": time.sleep(1.5)
             if fault == "error": status, value = 503, None
             if fault == "garbage":
                 self.wfile.write(b"what?\r\n\r\n"); self.close_connection = True; return
@@ -53,20 +54,25 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if ill() and fault == "nonsense": return self.answer(200, {"jsonrpc": "2.0", "id": 99, "result": {}})
         self.answer(200, reply({}))
 if fault == "refusing" and ill(): time.sleep(1000)
-server = http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler)
+class Server(http.server.ThreadingHTTPServer):
+    def service_actions(self):
+        if ill() and fault in ("hung", "refusing"):
+            if fault == "refusing": self.socket.close()
+            time.sleep(1000)
+server = Server(("127.0.0.1", port), Handler)
 open("up", "w").write("")
-server.serve_forever()
+server.serve_forever(0.05)
 "#;
 
 /// Often, and patient for two failures: three times the interval and the timeout is its stated time.
-fn often(kind: &str, rest: &Value) -> Value {
+pub fn often(kind: &str, rest: &Value) -> Value {
     let check = json!({ "type": kind, "interval": "100ms", "timeout": "400ms", "retries": 2 });
     json!({ "healthCheck": merged(check, rest), "stop": { "timeout": "200ms" },
             "restartPolicy": { "maxRetries": 1000, "retryDelay": "10ms" } })
 }
 
 /// One such server under a supervisor.
-fn serve(fault: &str, port: u16, keys: &Value) -> Option<Supervisor> {
+pub fn serve(fault: &str, port: u16, keys: &Value) -> Option<Supervisor> {
     which("python3").or_else(|| {
         skip("no python3");
         None
@@ -86,7 +92,7 @@ fn reasons(supervisor: &Supervisor) -> Vec<String> {
 }
 
 /// A healthy server falls ill, is found to be, and is started again for it, with `words` as the reason.
-fn found(kind: &str, rest: &Value, fault: &str, words: &str) {
+pub fn found(kind: &str, rest: &Value, fault: &str, words: &str) {
     let port = free_port();
     let rest = merged(rest.clone(), &if kind == "exec" { json!({}) } else { json!({ "port": port }) });
     let Some(mut supervisor) = serve(fault, port, &often(kind, &rest)) else { return };
@@ -96,7 +102,7 @@ fn found(kind: &str, rest: &Value, fault: &str, words: &str) {
     fall_ill(&mut supervisor, fault, words);
 }
 
-fn fall_ill(supervisor: &mut Supervisor, fault: &str, words: &str) {
+pub fn fall_ill(supervisor: &mut Supervisor, fault: &str, words: &str) {
     let pid = supervisor.pid_of("a").unwrap();
     let begun = Instant::now();
     match fault {
