@@ -231,8 +231,7 @@ fn begin(plan: Plan, options: RunOptions) -> Result<Supervisor, BootError> {
         supervisor.register(supervisor.office.fd(), NOTIFY, Interest::READABLE)
     });
     heard.map_err(|error| system("hear descriptors", &error))?;
-    supervisor.scribe.witness = leftovers::outlast_scribe(&supervisor.settings.runtime_dir);
-    supervisor.renew_scribe();
+    supervisor.begin_scribe();
     supervisor.begin_services(plan.services, now);
     Ok(supervisor)
 }
@@ -245,6 +244,12 @@ fn listen(settings: &Settings) -> Result<UnixListener, BootError> {
 }
 
 impl Supervisor {
+    /// Starts the first scribe, once that of an earlier life is gone.
+    fn begin_scribe(&mut self) {
+        self.scribe.witness = leftovers::outlast_scribe(&self.settings.runtime_dir);
+        self.renew_scribe();
+    }
+
     /// Takes in the services and starts those that are to be started.
     fn begin_services(&mut self, services: Vec<config::plan::Service>, now: Now) {
         let mut first = Vec::with_capacity(services.len());
