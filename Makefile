@@ -70,7 +70,7 @@ test: build ## Install what the tests need, and run them
 test-all: test ## And those that take minutes: 100,000 restarts, 1,000 services, how fast output is written
 	$(TESTED) $(CARGO) test --locked --workspace -- --ignored
 	tests/documents/install.sh
-	$(TESTED) $(VENV)/bin/python -m pytest -q -s -p no:cacheprovider -m wide tests/clients
+	$(TESTED) $(VENV)/bin/python -m pytest -q -s -p no:cacheprovider -m wide tests/clients tests/update
 	tests/metrics/install.sh
 	$(TESTED) $(VENV)/bin/python -m pytest -q -p no:cacheprovider -m wide tests/metrics
 	$(MAKE) test-containers

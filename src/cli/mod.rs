@@ -7,6 +7,7 @@ mod alert;
 mod arguments;
 mod attach;
 mod check;
+mod cleanup;
 mod configure;
 mod create;
 mod event;
@@ -117,6 +118,7 @@ fn dispatch(invocation: &Invocation, out: &mut Output) -> Result<u8, Failure> {
         Does::Alerts => logs::alerts(invocation, &places()?, out),
         Does::Check => check::answer(invocation, &places()?, out),
         Does::Health => health::answer(invocation, &places()?, out),
+        Does::Cleanup => cleanup::answer(invocation, &places()?, out),
         Does::Cycle => Ok(crate::update::run()),
         Does::Update => update::answer(invocation, &places()?, out),
         Does::Schedule => schedule::answer(invocation, &places()?, out),

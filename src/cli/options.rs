@@ -52,6 +52,8 @@ pub(super) enum Flag {
     BaseUrl,
     /// The command speaks MCP.
     Bridge,
+    /// Only say what would be done.
+    DryRun,
     /// Only look.
     Check,
     /// A cron expression.

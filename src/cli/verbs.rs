@@ -6,10 +6,10 @@ use serde::Serialize;
 use super::failure::{CPU, FAILED, MEMORY, NOT_RUNNING, OK, SECOND, SYSTEM, UNKNOWN};
 use super::options::{Flag, Opt, WAITING, switch, valued};
 use super::verbs_of_care::{ALERTS, RECOVER, RESET};
-use super::verbs_of_change::{ADD, CREATE, DISABLE, ENABLE, REMOVE, SIGNAL};
+use super::verbs_of_change::{ADD, CREATE, DISABLE, ENABLE, RELOAD, REMOVE, SIGNAL};
 use super::verbs_of_helpers::{CYCLE, KIN, PLAN, PROBE, SCRIBE};
 use super::verbs_of_host::{DEPLOY, INSTALL, UNINSTALL};
-use super::verbs_of_time::{SCHEDULE, UPDATE};
+use super::verbs_of_time::{CLEANUP, SCHEDULE, UPDATE};
 use super::verbs_of_use::{ATTACH, METRICS};
 
 /// What a verb leads to.
@@ -65,6 +65,8 @@ pub(super) enum Does {
     Check,
     /// Answers a probe.
     Health,
+    /// Removes what is old.
+    Cleanup,
     /// Updates a service, for the supervisor.
     Cycle,
     /// Updates services.
@@ -281,22 +283,6 @@ static CHECK: Verb = Verb {
     hidden: false,
 };
 
-/// `reload`.
-static RELOAD: Verb = Verb {
-    does: Does::Reload,
-    name: "reload",
-    arguments: "",
-    summary: "read the configuration again",
-    text: &[
-        "New services are started, removed ones stopped, changed ones restarted; what did not change is not \
-         touched. If the configuration has a problem, it is told as check tells it, and nothing changes.",
-    ],
-    options: &[valued(Flag::Timeout, None, "timeout", "TIME", "wait no longer than this (30s, 2m)")],
-    exits: &[],
-    examples: &[("mcp-init check && mcp-init reload", "look first")],
-    hidden: false,
-};
-
 /// `health`.
 static HEALTH: Verb = Verb {
     does: Does::Health,
@@ -368,10 +354,11 @@ pub(super) static HELP: Verb = Verb {
 };
 
 /// All of them, in the order people read them.
-static VERBS: [&Verb; 34] = [
+static VERBS: [&Verb; 35] = [
     &RUN, &STATUS, &START, &STOP, &RESTART, &SIGNAL, &ATTACH, &LOGS, &EVENTS, &ALERTS, &RECOVER, &RESET,
-    &ADD, &CREATE, &REMOVE, &ENABLE, &DISABLE, &CHECK, &RELOAD, &HEALTH, &SCHEDULE, &UPDATE, &METRICS,
-    &SHUTDOWN, &INSTALL, &UNINSTALL, &DEPLOY, &VERSION, &HELP, &SCRIBE, &PLAN, &KIN, &PROBE, &CYCLE,
+    &ADD, &CREATE, &REMOVE, &ENABLE, &DISABLE, &CHECK, &RELOAD, &HEALTH, &SCHEDULE, &UPDATE, &CLEANUP,
+    &METRICS, &SHUTDOWN, &INSTALL, &UNINSTALL, &DEPLOY, &VERSION, &HELP, &SCRIBE, &PLAN, &KIN, &PROBE,
+    &CYCLE,
 ];
 
 /// The verb of this name.

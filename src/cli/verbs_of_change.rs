@@ -125,3 +125,19 @@ pub(super) static SIGNAL: Verb = Verb {
     examples: &[("mcp-init signal HUP nginx", "have it read its configuration")],
     hidden: false,
 };
+
+/// `reload`.
+pub(super) static RELOAD: Verb = Verb {
+    does: Does::Reload,
+    name: "reload",
+    arguments: "",
+    summary: "read the configuration again",
+    text: &[
+        "New services are started, removed ones stopped, changed ones restarted; what did not change is not \
+         touched. If the configuration has a problem, it is told as check tells it, and nothing changes.",
+    ],
+    options: &[valued(Flag::Timeout, None, "timeout", "TIME", "wait no longer than this (30s, 2m)")],
+    exits: &[],
+    examples: &[("mcp-init check && mcp-init reload", "look first")],
+    hidden: false,
+};

@@ -61,3 +61,21 @@ pub(super) static UPDATE: Verb = Verb {
     ],
     hidden: false,
 };
+
+/// `cleanup`.
+pub(super) static CLEANUP: Verb = Verb {
+    does: Does::Cleanup,
+    name: "cleanup",
+    arguments: "[SERVICE...]",
+    summary: "remove old logs, backups and what is left of removed services",
+    text: &[
+        "What is older than cleanup.maxAge of mcp-init.json (30d) goes; of the older parts of logs and of backups, \
+         also the oldest while there are more bytes of them than cleanup.maxTotal (1G). Of services that are not \
+         configured any more, the last part of the log and the state go, too, once they are that old. A file is \
+         known by its place and its name: what mcp-init has not made is never touched.",
+    ],
+    options: &[switch(Flag::DryRun, None, "dry-run", "only print what would be removed")],
+    exits: &[(UNKNOWN, "no such service")],
+    examples: &[("mcp-init cleanup --dry-run", "what would go?")],
+    hidden: false,
+};

@@ -11,8 +11,8 @@ use super::error::Problems;
 use super::said::Said;
 use super::settings::{self, SettingsSaid};
 use super::{
-    Environment, alerts, check_file, control, health, hooks, keys, limits, listen, sandbox, schedule, server,
-    service, tools, update,
+    Environment, alerts, check_file, cleanup, control, health, hooks, keys, limits, listen, sandbox,
+    schedule, server, service, tools, update,
 };
 
 /// The files of one folder of `tests/schema`.
@@ -63,6 +63,7 @@ fn the_schema_knows_the_keys_that_the_program_knows() {
         (&common["properties"]["limits"]["properties"]["scheduling"], &limits::SCHEDULING),
         (&common["properties"]["limits"]["properties"]["capabilities"], &limits::CAPABILITY_SETS),
         (&settings["properties"]["control"], &control::CONTROL),
+        (&settings["properties"]["cleanup"], &cleanup::KEYS),
         (&settings["properties"]["alertCommands"]["items"], &hooks::ALERT),
         (&settings["properties"]["eventCommands"]["items"], &hooks::EVENT),
         (&common["properties"]["alerts"], &alerts::ALERTS),

@@ -5,6 +5,7 @@ mod accounts;
 pub(crate) mod alerts;
 mod auth;
 mod bridge;
+pub(crate) mod cleanup;
 pub(crate) mod control;
 #[cfg(test)]
 mod corpus;

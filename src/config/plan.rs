@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::probe::Probe;
 
 use super::alerts::{Alerts, REPEAT_AFTER};
+use super::cleanup::Cleanup;
 use super::control::Control;
 use super::hooks::Hook;
 use super::identity::Identity;
@@ -56,6 +57,8 @@ pub(crate) struct Settings {
     pub(crate) log_level: LogLevel,
     /// Who may command.
     pub(crate) control: Control,
+    /// How much of what is old is kept.
+    pub(crate) cleanup: Cleanup,
     /// What is run when something happens.
     pub(crate) hooks: Vec<Hook>,
 }

@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::cleanup::{self, Cleanup};
 use super::control::{self, Control};
 use super::document::{Document, Page};
 use super::environment::Environment;
@@ -24,7 +25,7 @@ pub(super) const FILE: &str = "mcp-init.json";
 pub(super) const SCHEMA: &str = "mcp-init.schema.json";
 
 /// Keys of `mcp-init.json`.
-pub(super) const KEYS: [&str; 13] = [
+pub(super) const KEYS: [&str; 14] = [
     "$schema",
     "runtimeDir",
     "stateDir",
@@ -37,6 +38,7 @@ pub(super) const KEYS: [&str; 13] = [
     "alertCommands",
     "eventCommands",
     "schedule",
+    "cleanup",
     "defaults",
 ];
 
@@ -84,6 +86,8 @@ pub(super) struct SettingsSaid {
     control: Option<Control>,
     /// See [`Settings`].
     hooks: Vec<Hook>,
+    /// See [`Settings`].
+    cleanup: Option<Cleanup>,
     /// What runs when, for the whole.
     pub(super) schedule: Option<Box<[Entry]>>,
 }
@@ -144,6 +148,7 @@ pub(super) fn read_document(
             "control" => set(&mut settings.control, control::read(&item, problems)),
             "alertCommands" => settings.hooks.extend(hooks::alerts(&item, problems)),
             "eventCommands" => settings.hooks.extend(hooks::events(&item, problems)),
+            "cleanup" => settings.cleanup = Some(cleanup::read(&item, problems)),
             "schedule" => set(&mut settings.schedule, schedule::read(&item, problems)),
             "defaults" => read_defaults(said, &item, problems),
             _ => item.unknown(problems, &KEYS, &LATER),
@@ -196,6 +201,7 @@ impl SettingsSaid {
             restarts_per_second: self.restarts_per_second.unwrap_or(RESTARTS_PER_SECOND),
             log_level: self.log_level.unwrap_or(LogLevel::Info),
             control: self.control.unwrap_or_default(),
+            cleanup: self.cleanup.unwrap_or_default(),
             hooks: self.hooks,
         }
     }

@@ -70,10 +70,7 @@ impl BootError {
 pub(crate) fn run(options: RunOptions) -> Result<u8, BootError> {
     signal::block_all();
     own::tidy_descriptors();
-    let plan = config::load(&options.config_dir, &options.environment).map_err(|errors| BootError {
-        lines: errors.iter().map(ToString::to_string).collect(),
-        exit: EXIT_CONFIG,
-    })?;
+    let plan = load(&options)?;
     log::begin(plan.settings.log_level);
     // From here on nothing is said on a stderr that may be full: whoever waits there can never be told to end.
     log::queue(true);
@@ -87,6 +84,21 @@ pub(crate) fn run(options: RunOptions) -> Result<u8, BootError> {
     let code = rites::guard(&mut supervisor, Supervisor::supervise);
     drop(locks);
     Ok(code)
+}
+
+/// Reads the configuration. What an update that was cut off has left of it may not be readable: then the one before
+/// the update is put back.
+fn load(options: &RunOptions) -> Result<Plan, BootError> {
+    let load = || config::load(&options.config_dir, &options.environment);
+    let read = load().or_else(|errors| {
+        let settings = config::settings(&options.config_dir, &options.environment);
+        let is_back = settings.is_ok_and(|settings| crate::update::put_back(&settings.state_dir));
+        if is_back { load() } else { Err(errors) }
+    });
+    read.map_err(|errors| BootError {
+        lines: errors.iter().map(ToString::to_string).collect(),
+        exit: EXIT_CONFIG,
+    })
 }
 
 /// Makes the folders and takes the locks: the supervisor is the only one of its state, or it is none.

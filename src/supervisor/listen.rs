@@ -65,6 +65,10 @@ impl Supervisor {
 
     /// Closes its sockets and lets go of what it gave us: it is down, and who connects is to know that.
     pub(super) fn close_sockets(&mut self, id: Id) {
+        // Whoever connects while it is updated is answered by what comes of that.
+        if self.is_updated(id) {
+            return;
+        }
         self.look_away(id);
         self.forget_kept(id, |_| true);
         if let Some(unit) = self.unit_mut(id) {

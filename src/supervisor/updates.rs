@@ -284,10 +284,18 @@ impl Supervisor {
         }
     }
 
+    /// Whether a service is being updated just now.
+    pub(super) fn is_updated(&self, id: Id) -> bool {
+        self.updates.0.iter().any(|cycle| cycle.id == id && cycle.task != Task::Check)
+    }
+
     /// It is over: whoever asked is told.
     fn end_update(&mut self, id: Id, how: Result<&str, &str>) {
         let Some(place) = self.updates.0.iter().position(|cycle| cycle.id == id) else { return };
         let cycle = self.updates.0.swap_remove(place);
+        if self.roster.get(id).is_some_and(|life| life.state().is_at_rest()) {
+            self.close_sockets(id);
+        }
         let name = self.name(id).clone();
         let verb = if cycle.task == Task::Check { "check" } else { "update" };
         for (client, request) in cycle.askers {

@@ -40,6 +40,8 @@ pub(super) struct Journal {
     pub(super) fault: Option<Box<str>>,
     /// Whether that is the new version's fault, so that it is not tried again.
     pub(super) is_bad: bool,
+    /// Whether it was up when this began.
+    pub(super) is_up: bool,
 }
 
 /// What is known for good.
@@ -105,6 +107,13 @@ impl Journal {
             }
         }
         Ok(has_changed)
+    }
+
+    /// Puts back the configurations of all updates that are under way; whether anything was changed by that.
+    pub(super) fn restore_all(state_dir: &Path) -> bool {
+        let Ok(folders) = fs::read_dir(state_dir.join("services")) else { return false };
+        let journals = folders.flatten().filter_map(|folder| Self::read(&folder.path()));
+        journals.fold(false, |changed, journal| changed | journal.restore().unwrap_or(false))
     }
 
     /// Whether the configuration is another than the one that was copied.

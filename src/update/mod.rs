@@ -15,7 +15,7 @@ use journal::Record;
 
 use crate::control::client::Client;
 use crate::control::update::{Happened, Job, News, Task};
-use crate::control::wire::Order;
+use crate::control::wire::{Named, Order};
 use crate::life::update::{End, Next, Step};
 use journal::Journal;
 use trial::Fault;
@@ -38,6 +38,12 @@ struct Cycle {
     client: Client,
     /// What is written down.
     journal: Journal,
+}
+
+/// Puts back the configuration of services whose updates were cut off, for a supervisor that cannot read the one that
+/// is there; whether that has changed anything.
+pub(crate) fn put_back(state_dir: &std::path::Path) -> bool {
+    Journal::restore_all(state_dir)
 }
 
 /// Does the job on standard input; the exit code.
@@ -127,6 +133,7 @@ fn begin(job: Job, mut client: Client, only_look: bool) -> Result<String, Fault>
         copies: Vec::new(),
         fault: None,
         is_bad: false,
+        is_up: job.is_up,
     };
     let mut cycle = Cycle { job, client, journal };
     cycle.tell(Happened::Started, &format!("updating {shown} to {}", cycle.journal.to))?;
@@ -141,6 +148,7 @@ fn resume(mut job: Job, mut client: Client) -> Result<String, Fault> {
     };
     command::end_all(&journal.mark);
     job.update = journal.update.clone();
+    job.is_up |= journal.is_up;
     let next = journal.step.resumed();
     let mut cycle = Cycle { job, client, journal };
     if cycle.journal.step == Step::Apply {
@@ -150,8 +158,7 @@ fn resume(mut job: Job, mut client: Client) -> Result<String, Fault> {
         Next::Step(step) => cycle.go(step),
         Next::End(end) => {
             if cycle.job.is_up {
-                let named =
-                    crate::control::wire::Named { services: vec![cycle.job.service.clone()], wait: false };
+                let named = Named { services: vec![cycle.job.service.clone()], wait: false };
                 trial::order(&mut cycle.client, Order::Start(named), None)?;
             }
             cycle.end(end)
@@ -214,6 +221,7 @@ impl Cycle {
                 Ok(record.write(&self.job.folder).is_ok())
             }
             Step::Rollback => {
+                self.halt()?;
                 let rolled = self.command(false);
                 let restored = self.journal.restore().map_err(|error| crate::sys::own::reason(&error));
                 if let Err(error) = rolled.map(drop).and(restored.map(drop)) {
@@ -231,6 +239,18 @@ impl Cycle {
                 Err(gone) => Err(gone),
             },
             Step::Pin => Ok(self.pin()),
+        }
+    }
+
+    /// Ends what runs of the new version, so that nothing half put back is started. Clients wait meanwhile.
+    fn halt(&mut self) -> Result<(), Fault> {
+        if !self.job.is_up {
+            return Ok(());
+        }
+        let named = Named { services: vec![self.job.service.clone()], wait: true };
+        match trial::order(&mut self.client, Order::Stop(named), None) {
+            Ok(()) | Err(Fault::Version(_)) => Ok(()),
+            Err(gone) => Err(gone),
         }
     }
 

@@ -29,6 +29,7 @@ mod attach;
 mod bridge;
 mod change;
 mod channel;
+mod cleanup;
 mod configurations;
 mod crash;
 mod endings;

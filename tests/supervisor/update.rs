@@ -267,3 +267,22 @@ fn a_supervisor_that_ends_in_an_update_ends_at_once_and_the_next_one_goes_on() {
     });
     is_whole(&mut supervisor, &["1.0"]);
 }
+
+#[test]
+fn a_configuration_that_an_update_has_torn_is_put_back() {
+    let apply = "touch in-apply; echo '{' >services.d/app.json; sleep 3";
+    let more = json!({ "update": { "check": ["/bin/cat", "newest"], "current": ["/bin/cat", "installed"],
+        "probation": 0, "apply": ["/bin/sh", "-c", apply], "rollback": ["/bin/true"] } });
+    let mut supervisor = versioned("1.0", "1.1", &more).start();
+    supervisor.wait_for("app", "running", seconds(5));
+    cut_off(&mut supervisor, "apply", |it| {
+        let torn = it.file("services.d/app.json");
+        it.wait_until("it is torn", seconds(5), |_| {
+            fs::read_to_string(&torn).is_ok_and(|text| text == "{\n")
+        });
+        it.signal(Signal::SIGKILL);
+        it.ended(seconds(5));
+        it.again();
+    });
+    is_whole(&mut supervisor, &["1.0"]);
+}
