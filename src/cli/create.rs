@@ -1,6 +1,7 @@
 //! `create`: a service's file from what is typed. What is right is the configuration's own concern, and putting
 //! the file in its place is that of `configure`.
 
+use std::collections::BTreeSet;
 use std::net::TcpListener;
 use std::path::Path;
 
@@ -99,7 +100,7 @@ fn listening(invocation: &Invocation) -> Result<Map<String, Value>, Failure> {
         Some(typed) => typed.parse::<u16>().ok().filter(|port| *port > 0).ok_or_else(|| {
             Failure::usage(format!("cannot read --port \"{typed}\": not a number from 1 to 65535"))
         })?,
-        None => free_port(host.as_deref().unwrap_or("127.0.0.1"))?,
+        None => free_port(host.as_deref().unwrap_or("127.0.0.1"), &BTreeSet::new())?,
     };
     config.insert("port".to_owned(), port.into());
     if let Some(host) = host {
@@ -108,9 +109,9 @@ fn listening(invocation: &Invocation) -> Result<Map<String, Value>, Failure> {
     Ok(config)
 }
 
-/// The first port that nobody listens on.
-fn free_port(host: &str) -> Result<u16, Failure> {
-    let free = |port: &u16| TcpListener::bind((host, *port)).is_ok();
+/// The first port that nobody listens on and that is not `taken`.
+pub(super) fn free_port(host: &str, taken: &BTreeSet<u16>) -> Result<u16, Failure> {
+    let free = |port: &u16| !taken.contains(port) && TcpListener::bind((host, *port)).is_ok();
     (FIRST_PORT..=LAST_PORT).find(free).ok_or_else(|| {
         Failure::new(FAILED, format!("cannot find a port on {host} that nobody has: say --port N"))
     })

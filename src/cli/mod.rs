@@ -15,6 +15,7 @@ mod failure;
 mod health;
 mod help;
 mod host;
+mod import;
 mod logs;
 mod man;
 mod metrics;
@@ -123,6 +124,7 @@ fn dispatch(invocation: &Invocation, out: &mut Output) -> Result<u8, Failure> {
         Does::Update => update::answer(invocation, &places()?, out),
         Does::Schedule => schedule::answer(invocation, &places()?, out),
         Does::Metrics => metrics::answer(invocation, &places()?, out),
+        Does::Import => import::answer(invocation, &places()?, out),
         Does::Install => host::install(invocation, &places()?, out),
         Does::Uninstall => host::uninstall(invocation, &places()?, out),
         Does::Deploy => host::deploy(invocation, &places()?, out),

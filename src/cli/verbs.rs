@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::failure::{CPU, FAILED, MEMORY, NOT_RUNNING, OK, SECOND, SYSTEM, UNKNOWN};
 use super::options::{Flag, Opt, WAITING, switch, valued};
 use super::verbs_of_care::{ALERTS, RECOVER, RESET};
-use super::verbs_of_change::{ADD, CREATE, DISABLE, ENABLE, RELOAD, REMOVE, SIGNAL};
+use super::verbs_of_change::{ADD, CREATE, DISABLE, ENABLE, IMPORT, RELOAD, REMOVE, SIGNAL};
 use super::verbs_of_helpers::{CYCLE, KIN, PLAN, PROBE, SCRIBE};
 use super::verbs_of_host::{DEPLOY, INSTALL, UNINSTALL};
 use super::verbs_of_time::{CLEANUP, SCHEDULE, UPDATE};
@@ -75,6 +75,8 @@ pub(super) enum Does {
     Schedule,
     /// Prints figures.
     Metrics,
+    /// Makes services of a client's servers.
+    Import,
     /// Makes it a service of the host.
     Install,
     /// Takes it from the host.
@@ -354,11 +356,11 @@ pub(super) static HELP: Verb = Verb {
 };
 
 /// All of them, in the order people read them.
-static VERBS: [&Verb; 35] = [
+static VERBS: [&Verb; 36] = [
     &RUN, &STATUS, &START, &STOP, &RESTART, &SIGNAL, &ATTACH, &LOGS, &EVENTS, &ALERTS, &RECOVER, &RESET,
-    &ADD, &CREATE, &REMOVE, &ENABLE, &DISABLE, &CHECK, &RELOAD, &HEALTH, &SCHEDULE, &UPDATE, &CLEANUP,
-    &METRICS, &SHUTDOWN, &INSTALL, &UNINSTALL, &DEPLOY, &VERSION, &HELP, &SCRIBE, &PLAN, &KIN, &PROBE,
-    &CYCLE,
+    &ADD, &CREATE, &IMPORT, &REMOVE, &ENABLE, &DISABLE, &CHECK, &RELOAD, &HEALTH, &SCHEDULE, &UPDATE,
+    &CLEANUP, &METRICS, &SHUTDOWN, &INSTALL, &UNINSTALL, &DEPLOY, &VERSION, &HELP, &SCRIBE, &PLAN, &KIN,
+    &PROBE, &CYCLE,
 ];
 
 /// The verb of this name.

@@ -71,6 +71,25 @@ pub(super) static CREATE: Verb = Verb {
     hidden: false,
 };
 
+/// `import`.
+pub(super) static IMPORT: Verb = Verb {
+    does: Does::Import,
+    name: "import",
+    arguments: "FILE",
+    summary: "make services of the servers in a client's file",
+    text: &[
+        "FILE is what a client has its MCP servers in: an object mcpServers (or servers, or context_servers) of \
+         commands with args and env. Each command becomes a server behind a port of its own, which all clients \
+         share; a server that is a URL is passed over. ${env:NAME} becomes ${NAME}. The files are as readable to \
+         others as FILE is.",
+        WRITTEN,
+    ],
+    options: &[REPLACE, NO_WAIT, TIMEOUT],
+    exits: &[],
+    examples: &[("mcp-init import ~/.cursor/mcp.json", "have the servers of a client supervised")],
+    hidden: false,
+};
+
 /// `remove`.
 pub(super) static REMOVE: Verb = Verb {
     does: Does::Remove,

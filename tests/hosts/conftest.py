@@ -29,6 +29,7 @@ SERVICES = {
         "command": ["/bin/sh", "-c", "echo \"token is $TOKEN\"; exec sleep 43210"],
         "env": {"TOKEN": "${HOST_TOKEN}"},
         "memoryLimit": "64M",
+        "schedule": [{"cron": "* * * * *", "run": ["true"]}],
     },
 }
 BROKEN = {"command": ["/bin/false"], "restartPolicy": {"maxRetries": 1, "retryDelay": "100ms"}}
@@ -68,6 +69,10 @@ class Host:
             shutil.copy(STATIC / name, self.root / "usr/local/bin" / name)
         for left in ("etc/mcp-init", "var/lib/mcp-init", "var/log/mcp-init", "trial"):
             shutil.rmtree(self.root / left, ignore_errors=True)
+        # What somebody does to these on our own host meanwhile is not seen in here.
+        for hidden in ("root", "var/log", "var/cache"):
+            shutil.rmtree(self.root / hidden)
+            (self.root / hidden).mkdir()
         for name, service in SERVICES.items():
             self.write(f"etc/mcp-init/services.d/{name}.json", json.dumps(service))
         self.write("etc/mcp-init/environment", "HOST_TOKEN=\"from the file\"\n", 0o600)

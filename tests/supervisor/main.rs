@@ -37,6 +37,7 @@ mod env_file;
 mod files;
 mod hostile;
 mod hosts;
+mod import;
 mod limits;
 mod logs;
 mod matrix;

@@ -14,7 +14,16 @@ use crate::config::plan::Settings;
 /// In the runtime folder.
 const RUNTIME: [&str; 5] = ["control.sock", "notify.sock", "pids", "configs", "lock"];
 /// In the state folder; what begins like one of these and goes on with a dot is its older part.
-const STATE: [&str; 6] = ["services", "backups", "events.jsonl", "alerts.jsonl", "updates.jsonl", "version"];
+const STATE: [&str; 8] = [
+    "services",
+    "backups",
+    "events.jsonl",
+    "alerts.jsonl",
+    "alerts.json",
+    "updates.jsonl",
+    "schedule.json",
+    "version",
+];
 /// In the folder of the logs, besides a folder for each service.
 const LOG: &str = "mcp-init.log";
 /// What the folder of a service's logs has in it.
