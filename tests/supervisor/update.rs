@@ -143,6 +143,24 @@ fn a_check_that_fails_changes_nothing() {
     assert_eq!(supervisor.events_of("app", "process.stopped").len(), 0);
 }
 
+#[test]
+fn an_update_that_is_scheduled_is_one_like_any_other() {
+    let schedule = json!({ "schedule": [{ "cron": "@weekly", "run": "update", "catchUp": "once" }] });
+    let setup = versioned("1.0", "1.1", &schedule);
+    let folder = setup.path().join("state/services/app");
+    fs::create_dir_all(&folder).unwrap();
+    let last = json!({ "planned": 1_700_000_000, "started": "2023-11-14T22:13:20.000Z", "ok": true });
+    let entry = json!({ "cron": "@weekly", "run": "update", "running": false, "last": last });
+    fs::write(folder.join("schedule.json"), json!({ "schedule": [entry] }).to_string()).unwrap();
+    let mut supervisor = setup.start();
+    supervisor.wait_until("it is updated", seconds(10), |it| {
+        it.events_of("app", "schedule.ended").iter().any(|event| event["run"] == "update")
+    });
+    assert_eq!(installed(&supervisor), "1.1");
+    let said = supervisor.ok(&["schedule"]);
+    assert!(said.contains("done at") && said.contains("app: updated from 1.0 to 1.1"), "{said}");
+}
+
 /// Waits until an update is in a step, and then has `kill` end something.
 fn cut_off(supervisor: &mut Supervisor, step: &str, kill: impl FnOnce(&mut Supervisor)) {
     supervisor.command(&["update", "app"]).spawn().unwrap().wait_timeout_or_not();
