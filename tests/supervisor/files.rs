@@ -134,8 +134,9 @@ fn events_tell_the_course_of_a_service() {
     );
     let first = &supervisor.events_of("a", "process.stopped")[0];
     assert_eq!((&first["signal"], &first["code"]), (&json!("SIGKILL"), &json!(null)), "{first}");
-    let printed = supervisor.ok(&["events", "--json"]);
-    assert_eq!(printed.lines().count(), supervisor.events().len());
+    supervisor.wait_until("as many are printed", seconds(5), |it| {
+        it.ok(&["events", "--json"]).lines().count() == it.events().len()
+    });
 }
 
 #[test]

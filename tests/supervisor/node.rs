@@ -77,6 +77,7 @@ fn a_node_runner_takes_the_place_of_the_runner() {
     supervisor.wait_for("pets", "running", seconds(20));
     supervisor.wait_until("it is healthy", seconds(10), |it| it.service("pets")["healthStatus"] == "healthy");
     assert_eq!(supervisor.service("pets")["endpoint"], "http://127.0.0.1:4321/mcp");
-    let started = supervisor.events_of("pets", "server.process.started");
-    assert_eq!(started.len(), 1, "{}", supervisor.story());
+    supervisor.wait_until("its start is told once", seconds(5), |it| {
+        it.events_of("pets", "server.process.started").len() == 1
+    });
 }

@@ -42,6 +42,8 @@ fn each_waits_for_what_it_needs_and_says_for_whom() {
     assert!(table.contains("waits for db") && table.contains("waits for a"), "{table}");
     std::fs::write(folder.path().join("db"), "").unwrap();
     supervisor.wait_for("b", "running", seconds(5));
+    let is_told = |it: &Supervisor| names(it, "process.started").iter().any(|name| name == "b");
+    supervisor.wait_until("its start is told", seconds(5), is_told);
     let started = names(&supervisor, "process.started");
     let place = |name: &str| started.iter().position(|one| one == name).unwrap();
     assert!(place("db") < place("a") && place("a") < place("b"), "{started:?}");
@@ -139,12 +141,10 @@ fn a_task_is_done_once_and_its_code_is_kept() {
     assert_eq!(supervisor.service("late")["lastError"], "needs broken, which has failed: exited with code 3");
     assert_eq!(supervisor.service("broken")["status"], "error");
     supervisor.ok(&["start", "migrate"]);
-    assert_eq!(
-        names(&supervisor, "process.started").iter().filter(|name| *name == "migrate").count(),
-        2,
-        "a start waits for the end of a task"
-    );
-    assert_eq!(supervisor.service("migrate")["status"], "stopped");
+    assert_eq!(supervisor.service("migrate")["status"], "stopped", "a start waits for the end of a task");
+    supervisor.wait_until("it was started twice", seconds(5), |it| {
+        names(it, "process.started").iter().filter(|name| *name == "migrate").count() == 2
+    });
     assert_eq!(supervisor.cli(&["health"]).status.code(), Some(1), "one has failed");
     assert_eq!(supervisor.cli(&["health", "migrate"]).status.code(), Some(0), "one is done");
 }

@@ -284,8 +284,9 @@ fn one_that_is_never_ready_has_failed_and_says_why() {
         let service = supervisor.wait_for(id, "error", seconds(10));
         assert_eq!(service["lastEnd"]["reason"], "not-ready", "{service}");
         assert!(service["lastError"].as_str().unwrap().contains(&words), "{service}");
-        let told = supervisor.events_of(id, "process.error");
-        assert!(told.iter().any(|event| event["error"] == words), "{words}: {told:?}");
+        supervisor.wait_until(&words, seconds(5), |it| {
+            it.events_of(id, "process.error").iter().any(|event| event["error"] == words)
+        });
     }
 }
 

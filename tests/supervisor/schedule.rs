@@ -87,7 +87,9 @@ fn a_run_has_its_time_and_takes_what_it_started_along() {
 fn verbs_run_by_the_clock_as_they_do_by_hand() {
     let mut supervisor = with("server", &json!("restart"), "restart", &json!({})).start();
     supervisor.wait_until("it was restarted", seconds(10), |it| schedule(it, 0)["last"]["ok"] == true);
-    assert_eq!(supervisor.events_of("server", "process.stopped").len(), 1);
+    supervisor.wait_until("its end is told once", seconds(5), |it| {
+        it.events_of("server", "process.stopped").len() == 1
+    });
 
     let mut supervisor = with("well", &json!("health"), "health", &json!({})).start();
     supervisor.wait_until("it was asked", seconds(10), |it| !schedule(it, 0)["last"]["ok"].is_null());
