@@ -12,7 +12,7 @@ use super::site::Site;
 use crate::config::plan::Settings;
 
 /// In the runtime folder.
-const RUNTIME: [&str; 5] = ["control.sock", "notify.sock", "pids", "configs", "lock"];
+const RUNTIME: [&str; 6] = ["control.sock", "notify.sock", "pids", "configs", "scribe.lock", "lock"];
 /// In the state folder; what begins like one of these and goes on with a dot is its older part.
 const STATE: [&str; 8] = [
     "services",
