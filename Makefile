@@ -118,6 +118,11 @@ bench-bridge: build ## Compare the bridge with supergateway and mcp-proxy
 	@tests/install.sh
 	$(TESTED) $(PYTHON) tests/bench/bridge.py
 
+.PHONY: bench-runner
+bench-runner: build ## Compare the runner with FastMCP, openapi-mcp-server and openapi-mcp-generator
+	@tests/install.sh
+	$(TESTED) $(PYTHON) tests/bench/openapi.py
+
 .PHONY: install
 install: build ## Install programs, examples, schema and man page: make install DESTDIR= PREFIX=
 	install -d '$(DESTDIR)$(PREFIX)/bin' '$(DESTDIR)$(PREFIX)/share/man/man8' \

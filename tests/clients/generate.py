@@ -135,6 +135,8 @@ class Generator:
             extra = schema.get("additionalProperties")
             if missing:
                 made[missing[0]] = self.value(schema["properties"][missing[0]], depth + 1)
+            elif extra is False:
+                break
             else:
                 made[f"extra{len(made)}"] = self.value(extra if isinstance(extra, dict) else {}, depth + 1)
         return made
