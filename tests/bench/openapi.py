@@ -2,8 +2,9 @@
 """The runner beside FastMCP, @ivotoby/openapi-mcp-server and openapi-mcp-generator, in one run: the same documents (the
 pet store, GitHub's) in front of the same upstream, which answers at once.
 
-All speak streamable HTTP but openapi-mcp-server, which answers a POST elsewhere: it is spoken to over stdio, where 32
-clients are 32 calls at a time. The peers are installed in .cache/openapi-peers. Prints a table and the ratios; `--json` prints the figures."""
+FastMCP and the runner are spoken to over streamable HTTP; openapi-mcp-server answers a POST elsewhere, and what
+openapi-mcp-generator generates ends over its first request: these two over stdio, where 32 clients are 32 calls at a
+time. The peers are installed in .cache/openapi-peers. Prints a table and the ratios; `--json` prints the figures."""
 
 import argparse
 import contextlib
@@ -41,10 +42,14 @@ DOCUMENTS = {
     "github": (MODULES / "@octokit/openapi/generated/api.github.com.json", "repos/get",
                {"owner": "octocat", "repo": "hello"}),
 }
-# A port the generator writes into what it generates, and that is replaced at each start.
-WRITTEN_PORT = 39391
+# What the generator writes into what it generates, and what is replaced at each start.
+WRITTEN_BASE = "http://127.0.0.1:39390"
+# Those that are spoken to over stdin and stdout.
+PIPED = {"openapi-mcp-server", "openapi-mcp-generator"}
 READY_S = 180
 REST_S = 3
+# What takes longer is left out.
+SUBJECT_S = 300
 
 
 def run(words, **more):
@@ -69,7 +74,7 @@ def install():
             print(f"bench: openapi-mcp-generator generates {name}", file=sys.stderr)
             shutil.rmtree(generated, ignore_errors=True)
             run([NODE, PEERS / "node_modules/.bin/openapi-mcp-generator", "--input", document, "--output", generated,
-                 "--transport", "streamable-http", "--port", WRITTEN_PORT, "--base-url", "http://127.0.0.1:39390"])
+                 "--base-url", WRITTEN_BASE])
             # It writes what it can, whatever it says of types.
             with contextlib.suppress(subprocess.CalledProcessError):
                 run([NODE, PEERS / "node_modules/.bin/tsc"], cwd=generated)
@@ -87,12 +92,11 @@ def subjects(name, port, base, folder):
         return [RUNNER, "--config-file", file]
 
     def written():
-        # A copy with the port of this run, and this run's upstream.
-        text = (generated / "build/index.js").read_text()
-        text = text.replace(str(WRITTEN_PORT), str(port)).replace("http://127.0.0.1:39390", base)
+        # A copy with this run's upstream.
+        text = (generated / "build/index.js").read_text().replace(WRITTEN_BASE, base)
         shutil.copytree(generated / "build", generated / "bench", dirs_exist_ok=True)
         (generated / "bench/index.js").write_text(text)
-        return [NODE, generated / "bench/index.js", "--transport=streamable-http"]
+        return [NODE, generated / "bench/index.js"]
 
     return {
         "mcp-runner": runner("all"),
@@ -151,7 +155,11 @@ class Piped(Server):
         self.process = subprocess.Popen([str(word) for word in command], start_new_session=True, stdin=subprocess.PIPE,
                                         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
         who = {"name": "bench", "version": "1"}
-        self.ask("initialize", {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": who})
+        try:
+            self.ask("initialize", {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": who})
+        except BaseException:
+            self.end()
+            raise
         self.ready_ms = (time.monotonic() - began) * 1000
         self.say({"method": "notifications/initialized"})
 
@@ -253,7 +261,7 @@ def load(server, clients, tool, arguments, calls):
 def measure(document, name, port, base, folder, calls):
     """One subject with one document. The start is the median of three, each as if it were the first."""
     _, operation, arguments = DOCUMENTS[document]
-    starts, kind = [], Piped if name == "openapi-mcp-server" else Server
+    starts, kind = [], Piped if name in PIPED else Server
     for attempt in range(3):
         for kept in pathlib.Path(folder).glob("catalogue-*"):
             kept.unlink()
@@ -314,6 +322,11 @@ def main():
     parser.add_argument("--only", help="one subject")
     asked = parser.parse_args()
     install()
+
+    def late(*_):
+        raise TimeoutError(f"not done in {SUBJECT_S} s")
+
+    signal.signal(signal.SIGALRM, late)
     port, upstream_port = free_port(), free_port()
     upstream = subprocess.Popen([TOOLS / "upstream", str(upstream_port)])
     everything = []
@@ -324,7 +337,13 @@ def main():
                 for name in subjects(document, port, base, folder):
                     if asked.only in (None, name):
                         print(f"bench: {name}, {document}", file=sys.stderr)
-                        rows.append(measure(document, name, port, base, folder, asked.calls))
+                        try:
+                            signal.alarm(SUBJECT_S)
+                            rows.append(measure(document, name, port, base, folder, asked.calls))
+                        except (OSError, RuntimeError, ValueError, TimeoutError, http.client.HTTPException) as problem:
+                            print(f"bench: {name} is left out: {problem}", file=sys.stderr)
+                        finally:
+                            signal.alarm(0)
                 everything += rows
                 if not asked.json:
                     show(rows, asked.calls)
