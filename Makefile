@@ -67,10 +67,12 @@ test: build ## Install what the tests need, and run them
 	$(TESTED) $(VENV)/bin/python -m pytest -q -p no:cacheprovider tests/clients tests/metrics tests/schedule tests/schema
 
 .PHONY: test-all
-test-all: test ## And those that take minutes: 100,000 restarts, 1,000 services, how fast output is written
+test-all: test ## And those that take hours (MCP_TEST_SESSION=60: minutes): 100,000 restarts, 1,000 services, how fast output is written
 	$(TESTED) $(CARGO) test --locked --workspace -- --ignored
 	tests/documents/install.sh
 	$(TESTED) $(VENV)/bin/python -m pytest -q -s -p no:cacheprovider -m wide tests/clients tests/update
+	$(TESTED) $(VENV)/bin/python -m pytest -q -s -p no:cacheprovider -m wide tests/clients
+	$(TESTED) HOSTILE_EXAMPLES=20000 $(VENV)/bin/python -m pytest -q -p no:cacheprovider tests/clients/test_hostile.py
 	tests/metrics/install.sh
 	$(TESTED) $(VENV)/bin/python -m pytest -q -p no:cacheprovider -m wide tests/metrics
 	$(MAKE) test-containers

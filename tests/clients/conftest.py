@@ -78,26 +78,35 @@ def runner(folder, config):
         ours.close()
 
 
+# The small document, answered by the mock, as a stdio server.
+COMMAND = [str(RUNNER), "--transport", "stdio", "--openapi-data", str(PETS), "--base-url", "mock"]
+
+
+@pytest.fixture(scope="session", params=["document", "bridge"])
+def served(request):
+    """The small document, answered by the mock: served, or by a stdio server that is bridged."""
+    return {"openApiData": str(PETS), "baseUrl": "mock"} if request.param == "document" else {"command": COMMAND}
+
+
 @pytest.fixture(scope="session")
-def pets(tmp_path_factory):
-    """The small document, answered by the mock, over HTTP."""
-    with runner(tmp_path_factory.mktemp("pets"), {"openApiData": str(PETS), "baseUrl": "mock"}) as running:
+def pets(tmp_path_factory, served):
+    """It over HTTP."""
+    with runner(tmp_path_factory.mktemp("pets"), served) as running:
         yield running
 
 
 @pytest.fixture(scope="session")
-def talks(tmp_path_factory):
-    """The same over the transports that keep a connection: `{name: endpoint}`."""
+def talks(tmp_path_factory, served):
+    """It over the transports that keep a connection: `{name: endpoint}`."""
     with contextlib.ExitStack() as stack:
-        served = {"openApiData": str(PETS), "baseUrl": "mock"}
         start = lambda name: stack.enter_context(runner(tmp_path_factory.mktemp(name), {**served, "transport": name}))
         yield {name: start(name).endpoint for name in ("sse", "websocket")}
 
 
 @pytest.fixture(scope="session")
-def pets_command():
-    """The same over stdio: the command a client starts."""
-    return [str(RUNNER), "--transport", "stdio", "--openapi-data", str(PETS), "--base-url", "mock"]
+def pets_command(served):
+    """It over stdio: the command a client starts."""
+    return [str(RUNNER), "--transport", "stdio", "--", *COMMAND] if "command" in served else COMMAND
 
 
 class Recorder:

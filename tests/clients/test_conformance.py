@@ -9,8 +9,11 @@ from conftest import MODULES, NODE, ROOT
 
 
 @pytest.mark.parametrize("revision", ["2025-11-25", "2026-07-28"])
-def test_requirements_of(revision, pets, tmp_path):
-    expected = ROOT / f"tests/conformance/expected-{revision}.yml"
+def test_requirements_of(revision, served, pets, tmp_path):
+    expected = tmp_path / "expected.yml"
+    text = (ROOT / f"tests/conformance/expected-{revision}.yml").read_text()
+    # A bridge has the sessions that this one needs.
+    expected.write_text(text.replace("  - server-sse-multiple-streams\n", "") if "command" in served else text)
     command = [
         NODE, MODULES / ".bin/conformance", "server", "--url", pets.endpoint,
         "--requirements", revision, "--expected-failures", expected, "--output-dir", tmp_path,

@@ -119,3 +119,27 @@ def test_filesystem(tmp_path):
     assert said["peep"]["isError"] and "MARMALADE" not in json.dumps(said["peep"]), said
     # Below /tmp it has made its like in a /tmp of its own.
     assert not (tmp_path / "planted").exists(), said
+
+
+def test_filesystem_behind_the_bridge(tmp_path):
+    """Clients are outside, the runner and the server it bridges are behind the walls, and so is all that they write."""
+    data, secret = tmp_path / "data", tmp_path / "secret"
+    for folder in (data, secret):
+        folder.mkdir()
+    (secret / "word").write_text("MARMALADE")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    service = {
+        "mcpConfig": {"port": port, "command": [str(NODE.resolve()), str(FILESYSTEM), str(data), str(tmp_path)]},
+        "sandbox": {"profile": "strict", "readable": [str(MODULES)], "writable": [str(data)]},
+    }
+    with supervised(tmp_path, service) as status:
+        target = {"url": f"http://127.0.0.1:{port}/mcp"}
+        said = ask(target, "write_file", {"path": str(data / "note"), "content": "a note"})
+        assert not said["result"].get("isError") and (data / "note").read_text() == "a note", said["result"]
+        said = ask(target, "read_text_file", {"path": str(secret / "word")})
+        assert said["result"]["isError"] and "MARMALADE" not in json.dumps(said["result"]), said["result"]
+        said = ask(target, "write_file", {"path": str(tmp_path / "planted"), "content": "x"})
+        assert not (tmp_path / "planted").exists(), said["result"]
+        assert status()["restartCount"] == 0

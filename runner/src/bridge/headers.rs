@@ -41,13 +41,17 @@ pub(super) fn version_in(params: Option<&RawValue>) -> Option<String> {
     text(meta.as_deref(), VERSION_KEY)
 }
 
-/// The era of a request over HTTP.
+/// The era of a request over HTTP. A handshake is one of the era that has it, whichever revision it names; what is
+/// called so and names none in the place of a handshake is a method that the other era no longer has.
 pub(super) fn era_of(headers: &HeaderMap, method: &str, params: Option<&RawValue>) -> Era {
-    let is_modern = method != "initialize"
-        && (method == "server/discover"
+    let is_modern = if method == "initialize" {
+        version_in(params).is_some() && text(params, "protocolVersion").is_none()
+    } else {
+        method == "server/discover"
             || header(headers, VERSION)
                 .is_some_and(|version| version >= MODERN && REVISIONS.contains(&version))
-            || version_in(params).is_some());
+            || version_in(params).is_some()
+    };
     if is_modern { Era::Modern } else { Era::Handshake }
 }
 
