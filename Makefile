@@ -71,7 +71,6 @@ test-all: test ## And those that take hours (MCP_TEST_SESSION=60: minutes): 100,
 	$(TESTED) $(CARGO) test --locked --workspace -- --ignored
 	tests/documents/install.sh
 	$(TESTED) $(VENV)/bin/python -m pytest -q -s -p no:cacheprovider -m wide tests/clients tests/update
-	$(TESTED) $(VENV)/bin/python -m pytest -q -s -p no:cacheprovider -m wide tests/clients
 	$(TESTED) HOSTILE_EXAMPLES=20000 $(VENV)/bin/python -m pytest -q -p no:cacheprovider tests/clients/test_hostile.py
 	tests/metrics/install.sh
 	$(TESTED) $(VENV)/bin/python -m pytest -q -p no:cacheprovider -m wide tests/metrics

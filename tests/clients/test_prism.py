@@ -98,7 +98,9 @@ class Prism:
             self.process = subprocess.Popen([*command, self.document], stdout=log, stderr=log, env=environment)
         deadline = time.monotonic() + 300
         while True:
-            assert self.process.poll() is None and time.monotonic() < deadline, self.log.read_text()[-2000:]
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                self.end()
+                pytest.fail(self.log.read_text()[-2000:])
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
                 return
             time.sleep(0.2)

@@ -201,6 +201,7 @@ impl ServerHandler for Handler {
         let result = self.call(request, context).await;
         let failed = result.as_ref().map_or(true, |result| result.is_error == Some(true));
         self.shared.vitals.count(began.elapsed(), failed);
+        memory::give_back_soon();
         result.map(CallToolResponse::from)
     }
 
