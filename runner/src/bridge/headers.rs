@@ -195,7 +195,9 @@ mod tests {
         let none = headers(&[]);
         assert_eq!(era_of(&none, "tools/list", None), Era::Handshake);
         assert_eq!(era_of(&none, "tools/list", Some(&modern)), Era::Modern);
-        assert_eq!(era_of(&none, "initialize", Some(&modern)), Era::Handshake);
+        let handshake = raw(&json!({"protocolVersion": MODERN, "_meta": {VERSION_KEY: MODERN}}));
+        assert_eq!(era_of(&none, "initialize", Some(&handshake)), Era::Handshake);
+        assert_eq!(era_of(&none, "initialize", Some(&modern)), Era::Modern);
         assert_eq!(era_of(&none, "server/discover", None), Era::Modern);
         assert_eq!(era_of(&headers(&[(VERSION, MODERN)]), "tools/list", None), Era::Modern);
         assert!(is_version_known(&none) && !is_version_known(&headers(&[(VERSION, "1999-01-01")])));
