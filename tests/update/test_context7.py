@@ -103,11 +103,14 @@ def test_a_server_of_npm_is_updated_and_rolled_back_and_no_client_is_refused(tmp
     npm(app, "install", "--no-audit", "--no-fund", "--save-exact", f"{PACKAGE}@{old}")
 
     port = free_port()
-    path = f"{BIN}:{os.environ['PATH']}"
+    # A service gets what it declares: here also what this machine needs to reach the registry.
+    needed = ("npm_", "node_", "ssl_", "http_proxy", "https_proxy", "no_proxy")
+    variables = {name: value for name, value in os.environ.items() if name.lower().startswith(needed)}
+    variables["PATH"] = f"{BIN}:{os.environ['PATH']}"
     (tmp_path / "services.d").mkdir()
     (tmp_path / "services.d/context7.json").write_text(json.dumps({
         "mcpConfig": {"port": port, "command": [str(app / "node_modules/.bin/context7-mcp")]},
-        "cwd": str(app), "env": {"PATH": path}, "processTimeout": "60s",
+        "cwd": str(app), "env": variables, "processTimeout": "60s",
         "healthCheck": {"type": "mcp", "interval": "2s", "timeout": "10s"},
         "update": {
             "check": ["sh", "-c", CHECK],
