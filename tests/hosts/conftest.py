@@ -211,6 +211,8 @@ class Runit(Host):
         (self.root / "etc/service").symlink_to("/etc/runit/runsvdir/default")
         shutil.copy(self.root / "lib/runit/runit-init", self.root / "sbin/runit-init")
         self.write("etc/runit/1", "#!/bin/sh\ninstall -m000 /dev/null /run/runit.stopit\ninstall -m000 /dev/null /run/runit.reboot\nmkdir -p /run/runit\n", 0o755)
+        # Not Debian's, which runs whatever scripts our own host has for its end.
+        self.write("etc/runit/3", "#!/bin/sh\nexec sv -w 30 force-shutdown /etc/service/*\n", 0o755)
         self.write("etc/runit/2", f"#!/bin/sh\n/trial/run '{self.again}' &\nexec runsvdir -P /etc/service\n", 0o755)
 
 
