@@ -66,9 +66,13 @@ fn format(invocation: &Invocation, file: Option<&Path>) -> Result<Format, Failur
     }
 }
 
-/// Writes a file by renaming it into its place: whoever reads it finds the old one or the new one.
+/// Writes a file by renaming it into its place: whoever reads it finds the old one or the new one. Its folder is
+/// somebody else's, and is not made: nobody would look into one that is misspelt.
 fn write(file: &Path, families: &[Family<'_>], format: Format) -> Result<(), Failure> {
-    replace_now(file, render(families, format).as_bytes(), None).map_err(|error| {
+    let folder = file.parent().unwrap_or_else(|| Path::new("/"));
+    let written =
+        fs::read_dir(folder).and_then(|_| replace_now(file, render(families, format).as_bytes(), None));
+    written.map_err(|error| {
         let code = if error.kind() == std::io::ErrorKind::PermissionDenied { NO_PERMISSION } else { FAILED };
         Failure::new(code, format!("cannot write {}: {}", file.display(), reason(&error)))
     })
