@@ -176,6 +176,13 @@ class Systemd(Host):
         return ["systemd-nspawn", "--register=no", "--keep-unit", "--quiet", "--directory", self.root, "--boot",
                 "--private-network", "--console=pipe"]
 
+    def close(self):
+        super().close()
+        # What nspawn makes for those that it cannot register stays, empty.
+        for group in ("payload", "supervisor"):
+            for folder in pathlib.Path("/sys/fs/cgroup").glob(f"*/{group}"):
+                subprocess.run(["find", folder, "-depth", "-type", "d", "-exec", "rmdir", "{}", ";"], capture_output=True)
+
 
 class OpenRc(Host):
     """OpenRC with its own init."""
