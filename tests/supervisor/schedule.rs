@@ -4,6 +4,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
+use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
 use crate::support::supervisor::{Setup, Supervisor};
@@ -62,6 +63,8 @@ fn what_was_missed_is_made_up_for_once_and_told() {
         fs::read_to_string(it.file("state/services/late/schedule.json"))
             .is_ok_and(|text| text.contains("code 3"))
     });
+    supervisor.signal(Signal::SIGTERM);
+    supervisor.ended(seconds(5));
     supervisor.again();
     supervisor.wait_for("late", "running", seconds(5));
     assert_eq!(schedule(&supervisor, 0)["last"]["outcome"], "exited with code 3");
@@ -124,6 +127,6 @@ fn an_expression_is_tried_without_a_supervisor() {
     assert_eq!(said, "2026-03-29 03:00:00 +02:00\n2026-03-30 02:30:00 +02:00\n");
     let refused = supervisor.cli(&["schedule", "--cron", "61 * * * *"]);
     assert!(refused.status.code() == Some(64));
-    supervisor.signal(nix::sys::signal::Signal::SIGTERM);
+    supervisor.signal(Signal::SIGTERM);
     supervisor.ended(seconds(5));
 }
