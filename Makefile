@@ -58,22 +58,26 @@ logs: ## Show the output of one service: make logs S=name
 	@$(INIT) -c $(C) logs $(S)
 
 # The tests drive the release build, whatever profile they are built with themselves.
+# Folders whose conftest.py others import are tried one by one: it is one module to Python.
+PYTEST := $(VENV)/bin/python -m pytest -q -p no:cacheprovider
 TESTED := MCP_INIT='$(abspath $(INIT))' MCP_RUNNER='$(abspath $(RUNNER))'
 
 .PHONY: test
 test: build ## Install what the tests need, and run them
 	@tests/install.sh
 	$(TESTED) $(CARGO) test --locked --workspace
-	$(TESTED) $(VENV)/bin/python -m pytest -q -p no:cacheprovider tests/clients tests/metrics tests/schedule tests/schema
+	$(TESTED) $(PYTEST) tests/clients
+	$(TESTED) $(PYTEST) tests/metrics tests/schedule tests/schema
 
 .PHONY: test-all
 test-all: test ## And those that take hours (MCP_TEST_SESSION=60: minutes): 100,000 restarts, 1,000 services, how fast output is written
 	$(TESTED) $(CARGO) test --locked --workspace -- --ignored
 	tests/documents/install.sh
-	$(TESTED) $(VENV)/bin/python -m pytest -q -s -p no:cacheprovider -m wide tests/clients tests/update
-	$(TESTED) HOSTILE_EXAMPLES=20000 $(VENV)/bin/python -m pytest -q -p no:cacheprovider tests/clients/test_hostile.py
+	$(TESTED) $(PYTEST) -s -m wide tests/clients
+	$(TESTED) $(PYTEST) -s -m wide tests/update
+	$(TESTED) HOSTILE_EXAMPLES=20000 $(PYTEST) tests/clients/test_hostile.py
 	tests/metrics/install.sh
-	$(TESTED) $(VENV)/bin/python -m pytest -q -p no:cacheprovider -m wide tests/metrics
+	$(TESTED) $(PYTEST) -m wide tests/metrics
 	$(MAKE) test-containers
 	$(MAKE) test-vm
 	$(MAKE) test-hosts
@@ -82,21 +86,21 @@ test-all: test ## And those that take hours (MCP_TEST_SESSION=60: minutes): 100,
 test-vm: static ## Boot the static program as the first process of a virtual machine (installs qemu: root)
 	@tests/install.sh
 	@tests/vm/install.sh
-	MCP_INIT_STATIC='$(abspath $(STATIC)/mcp-init)' $(VENV)/bin/python -m pytest -q -p no:cacheprovider tests/vm
+	MCP_INIT_STATIC='$(abspath $(STATIC)/mcp-init)' $(PYTEST) tests/vm
 
 .PHONY: test-containers
 test-containers: static ## Try the image of etc/container under podman and a Docker daemon (installs them: root)
 	@tests/install.sh
 	@tests/containers/install.sh
 	MCP_STATIC='$(abspath $(STATIC))' tests/containers/jail.sh "$$(mktemp -d)" \
-		$(VENV)/bin/python -m pytest -q -s -p no:cacheprovider tests/containers
+		$(PYTEST) -s tests/containers
 
 .PHONY: test-hosts
 test-hosts: static ## Deploy on real inits: systemd, OpenRC, runit and sysvinit, each booted twice (root)
 	@tests/install.sh
 	@tests/hosts/install.sh
 	MCP_STATIC='$(abspath $(STATIC))' unshare --mount --propagation private \
-		$(VENV)/bin/python -m pytest -q -p no:cacheprovider tests/hosts
+		$(PYTEST) tests/hosts
 
 .PHONY: test-mutants
 test-mutants: ## Plant faults in the rules of a service's life, and see that its tests find each
