@@ -5,7 +5,7 @@ use std::cell::OnceCell;
 
 use super::report::Service;
 use crate::life::policy::Pid;
-use crate::sys::tree::{self, Forest};
+use crate::sys::tree::{self, Forest, Process, Seen};
 
 /// Clock ticks a second in `/proc`, on every architecture there is a Rust for.
 const TICKS_PER_SECOND: u64 = 100;
@@ -15,12 +15,20 @@ const TICKS_PER_SECOND: u64 = 100;
 pub(super) struct Kernel {
     /// All processes, once somebody asks for one.
     forest: OnceCell<Forest>,
+    /// Whether it is about one service only: the others are not worth a look then.
+    is_for_one: bool,
 }
 
 impl Kernel {
     /// Nobody has asked yet.
-    pub(super) const fn new() -> Self {
-        Self { forest: OnceCell::new() }
+    pub(super) const fn new(is_for_one: bool) -> Self {
+        Self { forest: OnceCell::new(), is_for_one }
+    }
+
+    /// All processes of a service.
+    fn processes(&self, leader: Seen) -> Vec<Process> {
+        let alone = if self.is_for_one { tree::of_one(leader) } else { None };
+        alone.unwrap_or_else(|| self.forest.get_or_init(Forest::grown).of(leader))
     }
 
     /// Fills in memory and CPU of a service that runs and did not say.
@@ -30,7 +38,7 @@ impl Kernel {
         }
         // A pid alone may by now be anybody's, or mean another process in our own namespace.
         let (Some(pid), Some(start)) = (service.pid, service.start_ticks) else { return };
-        let processes = self.forest.get_or_init(Forest::grown).of((Pid(pid), start));
+        let processes = self.processes((Pid(pid), start));
         if processes.is_empty() {
             return;
         }

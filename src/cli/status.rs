@@ -43,7 +43,7 @@ pub(super) fn answer(invocation: &Invocation, places: &Places, out: &mut Output)
         ended("show", &names, &passed.end, &mut client)?;
         return Ok(code(&names, passed.first_status.as_deref()));
     }
-    let kernel = Kernel::new();
+    let kernel = Kernel::new(names.len() == 1);
     let mut report = report::hear_each(&mut client, id, &mut |service| kernel.fill_in(service))?;
     ended("show", &names, &report.end, &mut client)?;
     report.services.sort_unstable_by(|one, other| one.server_id.cmp(&other.server_id));

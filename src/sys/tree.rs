@@ -42,9 +42,42 @@ impl Process {
 
 /// All processes that live.
 pub(crate) fn all() -> Vec<Process> {
-    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
-    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok().map(Pid));
-    pids.filter_map(read).filter(|process| !process.is_dead).collect()
+    numbers("/proc").filter_map(living).collect()
+}
+
+/// The numbers that a folder of `/proc` has names for.
+fn numbers(folder: &str) -> impl Iterator<Item = Pid> + use<> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok().map(Pid))
+}
+
+/// A process, if it lives.
+fn living(pid: Pid) -> Option<Process> {
+    read(pid).filter(|process| !process.is_dead)
+}
+
+/// Those that [`Forest::of`] finds, without reading all the others: for whoever asks for one leader. `None` where
+/// the kernel lists no children.
+pub(crate) fn of_one(leader: Seen) -> Option<Vec<Process>> {
+    proc::text("/proc/thread-self/children")?;
+    let mut open: Vec<Pid> = numbers("/proc").filter(|pid| proc::session(*pid) == Some(leader.0)).collect();
+    if open.is_empty() {
+        open.push(leader.0);
+    }
+    let (mut known, mut found) = (BTreeSet::new(), Vec::new());
+    while let Some(pid) = open.pop() {
+        let Some(process) = known.insert(pid.0).then(|| living(pid)).flatten() else { continue };
+        if pid == leader.0 && process.start != leader.1 {
+            return Some(Vec::new());
+        }
+        found.push(process);
+        let tasks = format!("/proc/{}/task", pid.0);
+        for thread in numbers(&tasks) {
+            let children = proc::text(&format!("{tasks}/{}/children", thread.0)).unwrap_or_default();
+            open.extend(children.split_whitespace().filter_map(|word| word.parse().ok().map(Pid)));
+        }
+    }
+    Some(found)
 }
 
 /// Those of them that belong to a leader: by descent, by group or session, or because they were seen before.
@@ -227,5 +260,34 @@ mod tests {
             assert!(Forest::grown().of((leader.pid, leader.start + 1)).is_empty());
         }
         assert!(memory(&tree) > 100_000);
+    }
+
+    #[test]
+    #[expect(clippy::zombie_processes, reason = "it is waited for by its number")]
+    fn one_tree_is_found_alone_as_it_is_among_all() {
+        use std::process::{Command, Stdio};
+        let script = "sleep 60 & setsid sleep 60 & (sleep 60 &); wait";
+        let mut child =
+            Command::new("setsid").args(["sh", "-c", script]).stdout(Stdio::null()).spawn().unwrap();
+        let leader = Pid(i32::try_from(child.id()).unwrap());
+        let start = proc::start_ticks(leader).unwrap();
+        let sorted = |processes: Vec<Process>| {
+            let mut pids: Vec<i32> = processes.iter().map(|process| process.pid.0).collect();
+            pids.sort_unstable();
+            pids
+        };
+        let grown = || sorted(Forest::grown().of((leader, start)));
+        // Until all have come, one of them to a session of its own, and what made one of them has gone.
+        let is_settled = |pids: &[i32]| {
+            let sessions = pids.iter().filter_map(|pid| proc::session(Pid(*pid)));
+            pids.len() == 4 && sessions.filter(|session| *session == leader).count() == 3
+        };
+        while !is_settled(&grown()) {
+            std::hint::spin_loop();
+        }
+        assert_eq!(of_one((leader, start)).map(sorted), Some(grown()));
+        assert_eq!(of_one((leader, start + 1)).map(sorted), Some(Vec::new()));
+        signal(&Forest::grown().of((leader, start)), libc::SIGKILL);
+        nix::sys::wait::waitpid(nix::unistd::Pid::from_raw(leader.0), None).unwrap();
     }
 }

@@ -32,7 +32,7 @@ pub(super) fn answer(invocation: &Invocation, places: &Places, out: &mut Output)
     let settings = places.settings()?;
     let mut client = Client::connect(&places.socket()?)?;
     let id = client.ask(Order::Status { services: Vec::new() }, Some(ANSWER_TIME))?;
-    let kernel = Kernel::new();
+    let kernel = Kernel::new(false);
     let report = report::hear_each(&mut client, id, &mut |service| {
         kernel.fill_in(service);
         service.log_bytes = size(&settings.log_dir.join(&*service.server_id));
