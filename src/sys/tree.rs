@@ -267,8 +267,7 @@ mod tests {
     fn one_tree_is_found_alone_as_it_is_among_all() {
         use std::process::{Command, Stdio};
         let script = "sleep 60 & setsid sleep 60 & (sleep 60 &); wait";
-        let mut child =
-            Command::new("setsid").args(["sh", "-c", script]).stdout(Stdio::null()).spawn().unwrap();
+        let child = Command::new("setsid").args(["sh", "-c", script]).stdout(Stdio::null()).spawn().unwrap();
         let leader = Pid(i32::try_from(child.id()).unwrap());
         let start = proc::start_ticks(leader).unwrap();
         let sorted = |processes: Vec<Process>| {
