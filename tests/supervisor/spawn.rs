@@ -36,10 +36,12 @@ fn a_service_starts_clean() {
         assert_eq!(mask, 0, "{line}");
     }
     let pid = supervisor.pid_of("probe").unwrap();
-    supervisor.wait_until("the probe sleeps", seconds(5), |_| proc::process(pid).unwrap().name == "sleep");
+    // For a moment, while it loads what it needs, it has that open too.
+    supervisor.wait_until("it sleeps, with three descriptors", seconds(5), |_| {
+        let numbers: Vec<i32> = proc::descriptors(pid).iter().map(|(number, _)| *number).collect();
+        proc::process(pid).unwrap().name == "sleep" && numbers == [0, 1, 2]
+    });
     let open = proc::descriptors(pid);
-    let numbers: Vec<i32> = open.iter().map(|(number, _)| *number).collect();
-    assert_eq!(numbers, [0, 1, 2], "{open:?}");
     assert_eq!(open[0].1.to_str(), Some("/dev/null"), "{open:?}");
 
     let variables = read("env");
@@ -77,7 +79,9 @@ fn a_service_with_a_channel_has_one_descriptor_more_under_both_names() {
     assert!(value("MCP_INIT_CHANNEL_FD").is_some(), "{variables}");
     assert_eq!(value("MCP_INIT_CHANNEL_FD"), value("NODE_CHANNEL_FD"));
     let pid = supervisor.pid_of("probe").unwrap();
-    supervisor.wait_until("the probe sleeps", seconds(5), |_| proc::process(pid).unwrap().name == "sleep");
+    supervisor.wait_until("it sleeps, with four descriptors", seconds(5), |_| {
+        proc::process(pid).unwrap().name == "sleep" && proc::descriptors(pid).len() == 4
+    });
     let open = proc::descriptors(pid);
     let sockets = open.iter().filter(|(_, link)| link.to_str().unwrap().starts_with("socket:")).count();
     assert_eq!((sockets, open.len()), (1, 4), "{open:?}");
