@@ -43,9 +43,12 @@ def answers():
 
 
 def children(pid):
-    """The pids of a process's children."""
-    with open(f"/proc/{pid}/task/{pid}/children") as file:
-        return [int(word) for word in file.read().split()]
+    """The pids of a process's children; none if it has ended meanwhile."""
+    try:
+        with open(f"/proc/{pid}/task/{pid}/children") as file:
+            return [int(word) for word in file.read().split()]
+    except FileNotFoundError:
+        return []
 
 
 def argv(pid):
