@@ -16,8 +16,8 @@ mod supervisor;
 mod sys;
 mod update;
 
-// How durations and references are written is one thing in both programs.
-pub use config::{duration, substitute};
+// How durations and references are written is one thing in both programs, and which keys go with a document.
+pub use config::{DOCUMENT_KEYS, duration, substitute};
 pub use sys::memory;
 
 /// The program, with its whole command line; the exit code.

@@ -2,6 +2,7 @@
 //! tools.
 
 mod connector;
+mod encoding;
 mod guard;
 mod tls;
 
@@ -151,7 +152,8 @@ impl Client {
             request.headers_mut().insert(header::PROXY_AUTHORIZATION, auth.clone());
         }
         let exchange = async {
-            let (head, body) = self.pool.request(request).await.map_err(|error| sent(&error))?.into_parts();
+            let (mut head, body) =
+                self.pool.request(request).await.map_err(|error| sent(&error))?.into_parts();
             let body = Limited::new(body, limits.body_bytes_max).collect().await.map_err(|error| {
                 if error.is::<LengthLimitError>() {
                     ClientError::Large(limits.body_bytes_max)
@@ -159,7 +161,8 @@ impl Client {
                     ClientError::Failed(reason(error.as_ref()))
                 }
             })?;
-            Ok(Reply { status: head.status, headers: head.headers, body: body.to_bytes() })
+            let body = encoding::undone(&mut head.headers, body.to_bytes(), limits.body_bytes_max)?;
+            Ok(Reply { status: head.status, headers: head.headers, body })
         };
         match tokio::time::timeout(limits.time_max, exchange).await {
             Ok(result) => result,

@@ -86,11 +86,12 @@ const FLAGS: &[Flag] = &[
         Sets::Json("tools"),
         "{\"mode\", \"include\", \"exclude\"}: which tools, and how listed",
     ),
+    flag("--resources", None, Sets::Switch("resources"), "offer the document's own words as resources"),
     flag(
         "--reload-interval",
-        Some("SECONDS"),
-        Sets::Json("reloadInterval"),
-        "look for changes; 0 is never (2, URLs 300)",
+        Some("TIME"),
+        Sets::Text("reloadInterval"),
+        "look for changes; 0 is never (2s, URLs 5m)",
     ),
     flag("--cache-dir", Some("PATH"), Sets::Text("cacheDir"), "where catalogues and copies of URLs are kept"),
     flag(

@@ -7,12 +7,17 @@ use serde_json::{Value, json};
 use crate::build::{self, Made, Recipe};
 use crate::config::RunnerConfig;
 use crate::failure::Failure;
-use crate::tools::{Catalogue, Entry, Head, listing};
+use crate::openapi;
+use crate::tools::{Catalogue, Entry, Head, counted, listing};
 
 /// Makes the catalogue and describes it.
 pub(crate) async fn inspect(config: &RunnerConfig, as_json: bool) -> Result<String, Failure> {
     // As it is now, not as it was kept.
-    let recipe = Recipe { kept_in: None, ..Recipe::new(config) };
+    let mut recipe = Recipe { kept_in: None, ..Recipe::new(config) };
+    if recipe.document == "-" {
+        // It may be compiled twice, and stdin can be read once.
+        recipe.document = openapi::from_stdin().map_err(Failure::start)?;
+    }
     let made = match build::make(&recipe).await {
         Err(error) if recipe.base_url.is_none() => {
             // That it does not say where calls go is no reason not to look at it.
@@ -76,7 +81,7 @@ fn shown(catalogue: &Catalogue, head: &Head, entries: &[Entry], listed: Option<u
         let _ =
             writeln!(text, "{:names$}  {:operations$}  {input:>7}  {output:>7}", tool.name, about.operation);
     }
-    let _ = write!(text, "\n{} tools", entries.len());
+    let _ = write!(text, "\n{}", counted(entries.len()));
     if !catalogue.title.is_empty() {
         let _ = write!(text, " of {}", catalogue.title);
     }

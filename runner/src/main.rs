@@ -121,7 +121,7 @@ async fn serve(mut config: RunnerConfig, channel: &mut Channel) -> Result<(), Fa
         handler = build(&mut config, Arc::clone(&vitals)) => handler?,
         () = stop.requested() => return Ok(()),
     };
-    let what = format!("{} tools", handler.tools());
+    let what = tools::counted(handler.tools());
     Box::pin(offer(handler, &what, config, channel, stop, vitals)).await
 }
 
@@ -186,8 +186,8 @@ async fn build(config: &mut RunnerConfig, vitals: Arc<Vitals>) -> Result<Handler
         build::watch(recipe, head.files, fingerprint, config.document.reload_interval, shelf.clone(), say);
     tokio::spawn(watched);
     let name = if config.server_id.is_empty() { env!("CARGO_PKG_NAME") } else { &config.server_id };
-    let mode = config.document.mode;
-    Ok(Handler::new(name, config.server_name.as_deref(), shelf, mode, upstream, vitals))
+    let look = (config.document.mode, config.document.resources);
+    Ok(Handler::new(name, config.server_name.as_deref(), shelf, look, upstream, vitals))
 }
 
 /// How clients come.

@@ -15,11 +15,13 @@ use super::service::command;
 /// Keys of `mcpConfig` that are read here.
 pub(super) const KEYS: [&str; 6] = ["command", "env", "cwd", "mode", "maxSessions", "idleTimeout"];
 
-/// Keys of `mcpConfig` that are about a document and its API, and so say nothing about a command.
-const DOCUMENT_KEYS: [&str; 11] = [
+/// Keys of `mcpConfig` that are about a document and its API, and so say nothing about a command: a runner refuses
+/// them likewise.
+pub const DOCUMENT_KEYS: [&str; 12] = [
     "openApiData",
     "overlay",
     "tools",
+    "resources",
     "reloadInterval",
     "cacheDir",
     "baseUrl",

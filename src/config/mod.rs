@@ -47,6 +47,7 @@ mod units;
 pub(crate) mod update;
 pub(crate) mod zone;
 
+pub use bridge::DOCUMENT_KEYS;
 pub(crate) use environment::{Environment, default_dir};
 pub(crate) use error::{ConfigError, nearest};
 pub(crate) use load::{

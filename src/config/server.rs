@@ -22,7 +22,7 @@ use super::stdio;
 use super::tools::{self, Tools};
 
 /// Keys of `mcpConfig`.
-pub(super) const KEYS: [&str; 23] = [
+pub(super) const KEYS: [&str; 24] = [
     "transport",
     "port",
     "host",
@@ -30,6 +30,7 @@ pub(super) const KEYS: [&str; 23] = [
     "openApiData",
     "overlay",
     "tools",
+    "resources",
     "reloadInterval",
     "cacheDir",
     "baseUrl",
@@ -124,6 +125,9 @@ pub(super) struct McpConfig<'a> {
     /// Which operations become tools, and how they are listed.
     #[serde(skip_serializing_if = "Option::is_none")]
     tools: Option<Tools<'a>>,
+    /// Whether the document's own words are resources.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    resources: Option<bool>,
     /// How often the document is looked at for changes, in milliseconds; 0 is never.
     #[serde(skip_serializing_if = "Option::is_none")]
     reload_interval: Option<u64>,
@@ -202,6 +206,7 @@ impl<'a> McpConfig<'a> {
             "openApiData" => set(&mut self.open_api_data, document(item, problems)),
             "overlay" => self.overlay = tools::overlays(item, problems),
             "tools" => self.tools = Some(tools::tools(item, problems)),
+            "resources" => set(&mut self.resources, item.boolean(problems)),
             "reloadInterval" => {
                 let interval = item.duration(problems, Duration::ZERO);
                 self.reload_interval = interval.and_then(|interval| interval.as_millis().try_into().ok());

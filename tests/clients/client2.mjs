@@ -1,6 +1,6 @@
 // Lists the tools of a server and calls one, with @modelcontextprotocol/client 2.x.
 // Its argument is JSON: {"url"} or {"command"}, then {"era", "tool", "arguments"}; it prints
-// {version, tools, result}. The era is "legacy", "auto" or a revision. With {"transport": "sse"} it speaks
+// {version, tools, result}, and with {"resource"} also {resources, read}. The era is "legacy", "auto" or a revision. With {"transport": "sse"} it speaks
 // HTTP+SSE; with {"falls_back"} too it tries streamable HTTP first, as clients do that know nothing but a URL.
 
 import { Client, SSEClientTransport, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
@@ -22,5 +22,7 @@ await client.connect(transport);
 const { tools } = await client.listTools();
 const result = await client.callTool({ name: asked.tool, arguments: asked.arguments });
 const version = client.getNegotiatedProtocolVersion();
+const { resources } = asked.resource ? await client.listResources() : {};
+const read = asked.resource ? await client.readResource({ uri: asked.resource }) : undefined;
 await client.close();
-console.log(JSON.stringify({ version, tools, result }));
+console.log(JSON.stringify({ version, tools, result, resources, read }));

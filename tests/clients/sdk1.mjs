@@ -1,6 +1,7 @@
 // Lists the tools of a server and calls one, with @modelcontextprotocol/sdk 1.x.
 // Its argument is JSON: {"url"} or {"command"}, then {"tool", "arguments"}, and for a URL {"transport"} if it is
-// "sse" or "websocket"; it prints {tools, result}.
+// "sse" or "websocket"; it prints {tools, result}, and with {"resource"} also
+// {resources, read}.
 
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StdioClientTransport } from '@modelcontextprotocol/sdk/client/stdio.js';
@@ -19,5 +20,7 @@ await client.connect(transport);
 const { tools } = await client.listTools();
 const result = await client.callTool({ name: asked.tool, arguments: asked.arguments });
 await client.ping();
+const { resources } = asked.resource ? await client.listResources() : {};
+const read = asked.resource ? await client.readResource({ uri: asked.resource }) : undefined;
 await client.close();
-console.log(JSON.stringify({ tools, result }));
+console.log(JSON.stringify({ tools, result, resources, read }));

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::config::RunnerConfig;
+use crate::client::{Client, Options};
+use crate::config::{Proxy, RunnerConfig, UpstreamConfig};
 use crate::hash;
 use crate::openapi::{DocumentError, Place, is_url};
 use crate::tools::{CompileOptions, Filter, supplied};
@@ -31,6 +32,34 @@ pub(crate) struct Recipe {
     pub(crate) kept_in: Option<PathBuf>,
     /// Whether a URL that has not changed is not to be compiled again.
     pub(crate) unless_same: bool,
+    /// How a URL is reached.
+    #[serde(default)]
+    pub(crate) reach: Reach,
+}
+
+/// How a document behind a URL is reached: as the upstream is, most often it is behind the same walls.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(crate) struct Reach {
+    /// See [`UpstreamConfig`].
+    ca: Option<PathBuf>,
+    /// Likewise.
+    identity: Option<(PathBuf, PathBuf)>,
+    /// Likewise.
+    proxy: Proxy,
+}
+
+impl Reach {
+    /// As the upstream is reached.
+    fn new(upstream: &UpstreamConfig) -> Self {
+        let UpstreamConfig { ca, identity, proxy, .. } = upstream;
+        Self { ca: ca.clone(), identity: identity.clone(), proxy: proxy.clone() }
+    }
+
+    /// What fetches it.
+    pub(super) fn client(&self) -> Client {
+        let Self { ca, identity, proxy } = self.clone();
+        Client::new(Options { ca, identity, proxy, ..Options::default() })
+    }
 }
 
 impl Recipe {
@@ -47,6 +76,7 @@ impl Recipe {
             filter: document.filter.clone(),
             kept_in: super::kept_in(document.cache_dir.clone()),
             unless_same: false,
+            reach: Reach::new(&config.upstream),
         }
     }
 
@@ -63,7 +93,8 @@ impl Recipe {
 
     /// A text that is the same for equal recipes and runners, and for no others. A hash: a URL may hold a token.
     pub(super) fn identity(&self) -> String {
-        let same = Self { unless_same: false, ..self.clone() };
+        // How it is reached makes no other document of it.
+        let same = Self { unless_same: false, reach: Reach::default(), ..self.clone() };
         let text = serde_json::to_vec(&same).unwrap_or_default();
         // Twice, from both ends: one of 64 bits alone could be made to collide.
         let backwards: Vec<u8> = text.iter().rev().copied().collect();

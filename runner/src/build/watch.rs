@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::recipe::Recipe;
 use super::{Made, make};
 use crate::openapi::Stamp;
-use crate::tools::Shelf;
+use crate::tools::{self, Shelf};
 
 /// How often files are looked at: one system call each.
 const FILES_EVERY: Duration = Duration::from_secs(2);
@@ -43,7 +43,7 @@ pub(crate) async fn watch(
             }
             Ok(Made::New(catalogue, head, new)) => {
                 fingerprint = new;
-                say(&format!("serving {} tools of the changed document", catalogue.len()));
+                say(&format!("serving {} of the changed document", tools::counted(catalogue.len())));
                 for note in
                     head.notes.iter().cloned().chain(head.skipped.iter().map(|op| format!("skipped {op}")))
                 {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use mcp_init::DOCUMENT_KEYS;
 use serde_json::{Map, Value};
 
 use super::Keys;
@@ -20,21 +21,6 @@ const SESSIONS_MAX: u64 = 65_536;
 
 /// How long a session may be unused, unless said. Shorter, and people who think take it for a crash.
 const IDLE_TIMEOUT: Duration = Duration::from_mins(30);
-
-/// Keys that are about a document and its API, and so say nothing about a command.
-const DOCUMENT_KEYS: [&str; 11] = [
-    "openApiData",
-    "overlay",
-    "tools",
-    "reloadInterval",
-    "cacheDir",
-    "baseUrl",
-    "authConfig",
-    "customHeaders",
-    "debugHeaders",
-    "forwardHeaders",
-    "upstream",
-];
 
 /// `command` and what belongs to it; nothing if it is not there.
 pub(super) fn read(mcp: &mut Keys<'_>) -> Result<Option<BridgeConfig>, Failure> {

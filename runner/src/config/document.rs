@@ -27,6 +27,8 @@ pub(crate) struct DocumentConfig {
     pub(crate) filter: Filter,
     /// How they are listed.
     pub(crate) mode: Mode,
+    /// Whether its own words are resources.
+    pub(crate) resources: bool,
     /// How often it is looked at for changes; zero is never.
     pub(crate) reload_interval: Option<Duration>,
     /// Where copies of it, and catalogues, are kept.
@@ -57,6 +59,7 @@ impl DocumentConfig {
             overlay_origin: mcp.origin("overlay"),
             filter: Filter { include: tools.include, exclude: tools.exclude },
             mode: tools.mode,
+            resources: mcp.boolean("resources")?,
             reload_interval: reload_interval(mcp)?,
             cache_dir: mcp.path("cacheDir")?,
         })

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use http::Uri;
+use serde::{Deserialize, Serialize};
 
 use super::keys::Keys;
 use crate::failure::Failure;
@@ -34,7 +35,7 @@ pub(crate) struct UpstreamConfig {
 }
 
 /// Who passes requests on.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Proxy {
     /// Whom `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY` name.
     #[default]
@@ -46,7 +47,7 @@ pub(crate) enum Proxy {
 }
 
 /// A text that is not shown.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Secret(pub(crate) String);
 
 impl std::fmt::Debug for Secret {

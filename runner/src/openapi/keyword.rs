@@ -3,6 +3,8 @@
 
 use serde_json::Value;
 
+use super::pattern::is_portable;
+
 /// What a keyword holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Holds {
@@ -26,6 +28,8 @@ pub(super) enum Holds {
     Words,
     /// Text for a machine.
     Text,
+    /// A regular expression.
+    Pattern,
 }
 
 /// What a keyword holds; `None` for one that is dropped or handled by name (`type`, `required`, `$ref`).
@@ -50,7 +54,8 @@ pub(super) fn holds(keyword: &str) -> Option<Holds> {
         | "minLength" | "minProperties" => Holds::Count,
         "deprecated" | "readOnly" | "uniqueItems" | "writeOnly" => Holds::Flag,
         "description" | "title" => Holds::Words,
-        "contentEncoding" | "contentMediaType" | "format" | "pattern" => Holds::Text,
+        "contentEncoding" | "contentMediaType" | "format" => Holds::Text,
+        "pattern" => Holds::Pattern,
         _ => return None,
     })
 }
@@ -69,5 +74,6 @@ pub(super) fn fits(holds: Holds, value: &Value) -> bool {
         Holds::Count => value.is_u64(),
         Holds::Flag => value.is_boolean(),
         Holds::Words | Holds::Text => value.is_string(),
+        Holds::Pattern => value.as_str().is_some_and(is_portable),
     }
 }

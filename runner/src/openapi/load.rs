@@ -10,6 +10,7 @@ use super::parse::{check_version, parse};
 use super::place::Location;
 use super::read::{BYTES_MAX, Reader, stream};
 use super::{DocumentError, Stamp, overlay, swagger};
+use crate::client::Client;
 
 /// A document, and what is worth knowing of how it was read.
 #[derive(Debug)]
@@ -38,8 +39,12 @@ pub(crate) struct Source<'a> {
 }
 
 /// Reads a document. Copies of what URLs give are kept in a folder, if there is one.
-pub(crate) async fn load(source: Source<'_>, kept_in: Option<PathBuf>) -> Result<Loaded, DocumentError> {
-    let mut reader = Reader::new(kept_in);
+pub(crate) async fn load(
+    source: Source<'_>,
+    kept_in: Option<PathBuf>,
+    client: Client,
+) -> Result<Loaded, DocumentError> {
+    let mut reader = Reader::new(kept_in, client);
     let (at, mut document) = read(source.document, source.folder, &mut reader).await?;
     let overlays = match source.overlay {
         None => &[][..],
@@ -88,6 +93,13 @@ async fn read(
     Ok((at, copy))
 }
 
+/// What stdin holds, to its end.
+pub(crate) fn from_stdin() -> Result<Value, DocumentError> {
+    let cannot = |error| DocumentError::new(format!("cannot read document from stdin: {error}"));
+    let bytes = stream(std::io::stdin().lock(), 0, BYTES_MAX).map_err(cannot)?;
+    parse("from stdin", &bytes)
+}
+
 /// One document or overlay, as it was given, and where it is.
 async fn one(
     written: &Value,
@@ -96,13 +108,7 @@ async fn one(
 ) -> Result<(Location, Value), DocumentError> {
     let at = match written {
         Value::Object(_) => return Ok((Location::Nowhere, written.clone())),
-        Value::String(text) if text == "-" => {
-            let cannot = |reason: &dyn std::fmt::Display| {
-                DocumentError::new(format!("cannot read document from stdin: {reason}"))
-            };
-            let bytes = stream(std::io::stdin().lock(), 0, BYTES_MAX).map_err(|error| cannot(&error))?;
-            return Ok((Location::Nowhere, parse("from stdin", &bytes)?));
-        }
+        Value::String(text) if text == "-" => return Ok((Location::Nowhere, from_stdin()?)),
         Value::String(text) if text.trim_start().starts_with('{') || text.contains('\n') => {
             return Ok((Location::Nowhere, parse("given inline", text.as_bytes())?));
         }

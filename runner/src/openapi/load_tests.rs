@@ -39,7 +39,7 @@ impl Drop for Folder {
 /// Loads a document without an overlay.
 async fn plainly(document: Value, folder: &Path, kept_in: Option<PathBuf>) -> Result<Loaded, String> {
     let source = Source { document: &document, folder, overlay: None, overlay_folder: folder };
-    load(source, kept_in).await.map_err(|error| error.to_string())
+    load(source, kept_in, Client::default()).await.map_err(|error| error.to_string())
 }
 
 /// A URL with a query; each connection gets the next reply, and the requests come back.
@@ -181,7 +181,7 @@ async fn overlays_and_translation_come_in_order() {
     let (document, beside) = (json!("api.yaml"), folder.0.join("o"));
     let source =
         Source { document: &document, folder: &folder.0, overlay: Some(&overlays), overlay_folder: &beside };
-    let loaded = load(source, None).await.unwrap();
+    let loaded = load(source, None, Client::default()).await.unwrap();
     assert_eq!(loaded.notes, [""; 0]);
     let item = &loaded.document["paths"]["/a"];
     assert_eq!(item["get"]["parameters"][0]["schema"], json!({"type": "integer"}));

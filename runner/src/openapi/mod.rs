@@ -14,6 +14,7 @@ mod output;
 mod overlay;
 mod parse;
 mod pathfilter;
+mod pattern;
 mod place;
 mod read;
 mod resolve;
@@ -27,7 +28,7 @@ use std::fmt;
 
 pub(crate) use dialect::admit_null;
 pub(crate) use example::Examples;
-pub(crate) use load::{Source, load};
+pub(crate) use load::{Source, from_stdin, load};
 pub(crate) use operation::{Operation, Parameter, Place, document_server, operations};
 pub(crate) use output::{conform, output};
 pub(crate) use read::put;

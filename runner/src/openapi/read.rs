@@ -53,10 +53,10 @@ struct Kept {
 }
 
 impl Reader {
-    /// With a folder for copies, or without.
-    pub(super) fn new(kept_in: Option<PathBuf>) -> Self {
+    /// With a folder for copies, or without; and with what fetches URLs.
+    pub(super) fn new(kept_in: Option<PathBuf>, client: Client) -> Self {
         let (files, fresh, notes) = (Vec::new(), Vec::new(), Vec::new());
-        Self { client: Client::default(), kept_in, left: BYTES_MAX, files, fresh, notes }
+        Self { client, kept_in, left: BYTES_MAX, files, fresh, notes }
     }
 
     /// Reads one file or URL.
@@ -112,6 +112,7 @@ impl Reader {
         Base::parse(url.split('?').next().unwrap_or_default())?;
         let mut request = Request::get(url)
             .header(header::ACCEPT, "application/json, application/yaml;q=0.9, */*;q=0.5")
+            .header(header::ACCEPT_ENCODING, "gzip")
             .header(header::USER_AGENT, USER_AGENT);
         let conditions = known.map(|known| {
             [(header::IF_NONE_MATCH, &known.etag), (header::IF_MODIFIED_SINCE, &known.modified)]

@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 
 use super::dialect::{bytes_of, complete, is_small};
 use super::keyword::{self, Holds};
+use super::pattern::is_portable;
 use super::resolve::reference;
 use super::{Resolver, Unresolved, bounded};
 
@@ -220,6 +221,7 @@ impl<'a> Pass<'a> {
             self.keyword(&mut schema, keyword, value)?;
         }
         complete(&mut schema, map);
+        drop_patterns(&mut schema);
         self.drop_read_only(&mut schema, map);
         Ok(schema)
     }
@@ -305,6 +307,16 @@ impl<'a> Pass<'a> {
         keep(schema);
         let parts = schema.get_mut("allOf").and_then(Value::as_array_mut).into_iter().flatten();
         parts.filter_map(Value::as_object_mut).for_each(keep);
+    }
+}
+
+/// Takes out names by pattern where not every client reads all of them, and with them what is said of other names.
+fn drop_patterns(schema: &mut Map<String, Value>) {
+    let patterns = schema.get("patternProperties").and_then(Value::as_object);
+    if patterns.is_some_and(|patterns| !patterns.keys().all(|pattern| is_portable(pattern))) {
+        for keyword in ["patternProperties", "additionalProperties", "unevaluatedProperties"] {
+            schema.shift_remove(keyword);
+        }
     }
 }
 

@@ -91,3 +91,21 @@ fn words_of_the_dialect_are_not_schemas() {
     assert_eq!(schema.pointer("/additionalProperties"), Some(&json!(false)));
     assert_eq!(schema.pointer("/enum/0/$ref"), Some(&json!("#/not-a-reference")));
 }
+
+#[test]
+fn expressions_that_not_every_client_reads_are_left_out() {
+    let document = json!({"openapi": "3.1.0", "s": {"properties": {
+        "a": {"type": "string", "pattern": "^[a-z]+$"},
+        "b": {"type": "string", "pattern": "^\\p{L}+$"},
+        "c": {"patternProperties": {"^x-": {"type": "string"}}, "additionalProperties": false},
+        "d": {"patternProperties": {"^x-": {}, "[\\w-.]": {}}, "additionalProperties": false, "maxProperties": 2}}}});
+    let (schema, _) = build(&document, "/s");
+    let member = |name: &str| schema["properties"][name].clone();
+    assert_eq!(member("a"), json!({"type": "string", "pattern": "^[a-z]+$"}));
+    assert_eq!(member("b"), json!({"type": "string"}));
+    assert_eq!(
+        member("c"),
+        json!({"patternProperties": {"^x-": {"type": "string"}}, "additionalProperties": false})
+    );
+    assert_eq!(member("d"), json!({"maxProperties": 2}));
+}

@@ -5,17 +5,17 @@ use std::time::Duration;
 
 use rmcp::model::{
     CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, GetPromptRequestParams,
-    GetPromptResponse, Implementation, JsonObject, ListToolsResult, PaginatedRequestParams,
-    ProgressNotificationParam, ProtocolVersion, ReadResourceRequestParams, ReadResourceResponse,
-    ResourceContents, ServerCapabilities, ServerConfig, SubscriptionFilter, Tool, ToolAnnotations,
+    GetPromptResponse, Implementation, JsonObject, ListResourcesResult, ListToolsResult,
+    PaginatedRequestParams, ProgressNotificationParam, ProtocolVersion, ReadResourceRequestParams,
+    ReadResourceResponse, ResourceContents, ServerCapabilities, ServerConfig, SubscriptionFilter, Tool,
+    ToolAnnotations,
 };
 use rmcp::service::{NotificationContext, RequestContext, SubscriptionContext};
 use rmcp::{ErrorData, RoleServer, ServerHandler};
-use serde_json::json;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::Answers;
+use super::{Answers, pages};
 use crate::memory;
 use crate::tools::{self, Answer, Arguments, Block, Catalogue, Mode, Search, Shelf, listing};
 use crate::upstream::Upstream;
@@ -44,6 +44,8 @@ struct Shared {
     shelf: Shelf,
     /// How they are listed.
     mode: Mode,
+    /// Whether the document's own words are resources.
+    has_resources: bool,
     /// Where calls go.
     upstream: Upstream,
     /// Where calls are counted.
@@ -62,13 +64,13 @@ impl Handler {
         name: &str,
         title: Option<&str>,
         shelf: Shelf,
-        mode: Mode,
+        (mode, has_resources): (Mode, bool),
         upstream: Upstream,
         vitals: Arc<Vitals>,
     ) -> Self {
         let mut implementation = Implementation::new(name, env!("CARGO_PKG_VERSION"));
         implementation.title = title.map(str::to_owned);
-        let shared = Arc::new(Shared { implementation, shelf, mode, upstream, vitals });
+        let shared = Arc::new(Shared { implementation, shelf, mode, has_resources, upstream, vitals });
         Self { shared, alive: watch::Sender::new(()) }
     }
 
@@ -131,23 +133,41 @@ impl ServerHandler for Handler {
     fn get_info(&self) -> ServerConfig {
         // The library answers `prompts/list` with an empty list, and what is answered must be declared. It
         // does so for resources too, but there a declaration makes some clients spend a model's context on
-        // tools to browse them, so nothing is promised.
+        // tools to browse them, so it is made only where there are some.
         let capabilities =
-            ServerCapabilities::builder().enable_tools().enable_tool_list_changed().enable_prompts().build();
-        ServerConfig::new(capabilities).with_server_info(self.shared.implementation.clone())
+            ServerCapabilities::builder().enable_tools().enable_tool_list_changed().enable_prompts();
+        let (shared, catalogue) = (&self.shared, self.shared.shelf.current());
+        let capabilities = if shared.has_resources {
+            capabilities.enable_resources().enable_resources_list_changed().build()
+        } else {
+            capabilities.build()
+        };
+        let mut implementation = shared.implementation.clone();
+        if implementation.title.is_none() && !catalogue.title.is_empty() {
+            implementation.title = Some(catalogue.title.to_string());
+        }
+        let config = ServerConfig::new(capabilities).with_server_info(implementation);
+        match pages::instructions(&catalogue, shared.mode, shared.has_resources) {
+            Some(words) => config.with_instructions(words),
+            None => config,
+        }
     }
 
     async fn on_initialized(&self, context: NotificationContext<RoleServer>) {
         // Until 2026-07-28 a client is told over its connection, if that stays.
         let (mut news, mut alive) = (self.shared.shelf.changes(), self.alive.subscribe());
+        let has_resources = self.shared.has_resources;
         tokio::spawn(async move {
             loop {
-                let told = tokio::select! {
-                    changed = news.changed() => changed.is_ok() && context.peer.notify_tool_list_changed().await.is_ok(),
+                let changed = tokio::select! {
+                    changed = news.changed() => changed.is_ok(),
                     // Nothing is ever sent there.
                     _ = alive.changed() => false,
                 };
-                if !told {
+                if !changed
+                    || context.peer.notify_tool_list_changed().await.is_err()
+                    || (has_resources && context.peer.notify_resource_list_changed().await.is_err())
+                {
                     return;
                 }
             }
@@ -157,6 +177,8 @@ impl ServerHandler for Handler {
     fn accepted_subscription_filter(&self, requested: &SubscriptionFilter) -> Option<SubscriptionFilter> {
         let mut accepted = SubscriptionFilter::default();
         accepted.tools_list_changed = requested.tools_list_changed;
+        accepted.resources_list_changed =
+            requested.resources_list_changed.filter(|_| self.shared.has_resources);
         Some(accepted)
     }
 
@@ -166,7 +188,13 @@ impl ServerHandler for Handler {
             tokio::select! {
                 () = context.cancelled() => return Ok(()),
                 changed = news.changed() => {
-                    if changed.is_err() || context.sink().notify_tool_list_changed().await.is_err() {
+                    let (sink, accepted) = (context.sink(), context.accepted());
+                    let tools = accepted.tools_list_changed == Some(true);
+                    let resources = accepted.resources_list_changed == Some(true);
+                    if changed.is_err()
+                        || (tools && sink.notify_tool_list_changed().await.is_err())
+                        || (resources && sink.notify_resource_list_changed().await.is_err())
+                    {
                         return Ok(());
                     }
                 }
@@ -213,13 +241,26 @@ impl ServerHandler for Handler {
         Err(ErrorData::invalid_params(format!("unknown prompt: {}", request.name), None))
     }
 
+    async fn list_resources(
+        &self,
+        request: Option<PaginatedRequestParams>,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ListResourcesResult, ErrorData> {
+        if !self.shared.has_resources {
+            return Ok(ListResourcesResult::default());
+        }
+        pages::list(&self.shared.shelf.current(), request)
+    }
+
     async fn read_resource(
         &self,
         request: ReadResourceRequestParams,
         _: RequestContext<RoleServer>,
     ) -> Result<ReadResourceResponse, ErrorData> {
-        // The library picks the code that each era has for this.
-        Err(ErrorData::resource_not_found("no such resource", Some(json!({"uri": request.uri}))))
+        if !self.shared.has_resources {
+            return Err(pages::none(&request.uri));
+        }
+        pages::read(&self.shared.shelf.current(), &request.uri).map(ReadResourceResponse::from)
     }
 
     fn get_tool(&self, name: &str) -> Option<Tool> {

@@ -9,6 +9,7 @@ mod http;
 mod inherited;
 mod listener;
 mod metrics;
+mod pages;
 mod sse;
 mod stall;
 mod stdio;

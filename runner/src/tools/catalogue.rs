@@ -8,6 +8,7 @@ use std::os::unix::fs::FileExt;
 
 use serde::{Deserialize, Serialize};
 
+use super::pages::{Page, Tally};
 use super::route::Route;
 use super::{Skipped, Tool};
 use crate::openapi::{Base, Stamp};
@@ -36,6 +37,10 @@ pub(crate) struct Head {
     pub(crate) files: Vec<Stamp>,
     /// What a person calls the API.
     pub(crate) title: String,
+    /// What every client is told of it, and the names of its tags.
+    pub(crate) instructions: (String, String),
+    /// How long the line of each page is; they come after the tools.
+    pub(crate) pages: Vec<usize>,
 }
 
 /// One line.
@@ -101,6 +106,12 @@ pub(crate) struct Catalogue {
     pub(crate) listed_bytes: usize,
     /// What a person calls the API.
     pub(crate) title: Box<str>,
+    /// What every client is told of it.
+    pub(crate) instructions: Box<str>,
+    /// Names of its tags, with commas.
+    pub(crate) tags: Box<str>,
+    /// Where the pages are.
+    pages: Box<[(u64, usize)]>,
 }
 
 impl Catalogue {
@@ -120,15 +131,23 @@ impl Catalogue {
     /// Over lines that begin at `start`.
     fn new(head: &Head, store: Store, start: usize) -> io::Result<Self> {
         let mut at = u64::try_from(start).map_err(io::Error::other)?;
+        let mut next = |length: usize| {
+            let begin = at;
+            at += u64::try_from(length).map_err(io::Error::other)? + 1;
+            Ok::<_, io::Error>(begin)
+        };
         let mut places = Vec::with_capacity(head.tools.len());
         for (name, length) in &head.tools {
-            places.push(Place { name: name.clone(), at, length: *length });
-            at += u64::try_from(*length).map_err(io::Error::other)? + 1;
+            places.push(Place { name: name.clone(), at: next(*length)?, length: *length });
         }
+        let pages = head.pages.iter().map(|length| Ok((next(*length)?, *length)));
+        let pages = pages.collect::<io::Result<_>>()?;
         let bases: Result<Vec<Base>, String> = head.bases.iter().map(|base| Base::parse(base)).collect();
         let bases = bases.map_err(io::Error::other)?.into();
         let (listed_bytes, title) = (head.listed_bytes, head.title.as_str().into());
-        Ok(Self { places: places.into(), bases, store, listed_bytes, title })
+        let (instructions, tags) = &head.instructions;
+        let (instructions, tags) = (instructions.as_str().into(), tags.as_str().into());
+        Ok(Self { places: places.into(), bases, store, listed_bytes, title, instructions, tags, pages })
     }
 
     /// How many tools there are.
@@ -149,13 +168,18 @@ impl Catalogue {
     /// A tool, with what is known of it.
     pub(crate) fn entry(&self, index: usize) -> io::Result<Entry> {
         let place = self.places.get(index).ok_or(io::ErrorKind::NotFound)?;
-        Ok(serde_json::from_slice(&self.line(place)?)?)
+        Ok(serde_json::from_slice(&self.line(place.at, place.length)?)?)
+    }
+
+    /// The pages, likewise.
+    pub(crate) fn pages(&self) -> impl ExactSizeIterator<Item = io::Result<Page>> {
+        self.pages.iter().map(|(at, length)| Ok(serde_json::from_slice(&self.line(*at, *length)?)?))
     }
 
     /// A tool and how to call it.
     pub(super) fn record(&self, index: usize) -> io::Result<Record> {
         let place = self.places.get(index).ok_or(io::ErrorKind::NotFound)?;
-        Ok(serde_json::from_slice(&self.line(place)?)?)
+        Ok(serde_json::from_slice(&self.line(place.at, place.length)?)?)
     }
 
     /// All tools in their order; each is gone again when the next one comes.
@@ -164,16 +188,16 @@ impl Catalogue {
     }
 
     /// The line at a place.
-    fn line(&self, place: &Place) -> io::Result<Cow<'_, [u8]>> {
+    fn line(&self, at: u64, length: usize) -> io::Result<Cow<'_, [u8]>> {
         match &self.store {
             Store::Memory(text) => {
-                let at = usize::try_from(place.at).map_err(io::Error::other)?;
-                let line = text.get(at..at.saturating_add(place.length));
+                let at = usize::try_from(at).map_err(io::Error::other)?;
+                let line = text.get(at..at.saturating_add(length));
                 line.map(Cow::Borrowed).ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
             }
             Store::File(file) => {
-                let mut line = vec![0; place.length];
-                file.read_exact_at(&mut line, place.at)?;
+                let mut line = vec![0; length];
+                file.read_exact_at(&mut line, at)?;
                 Ok(Cow::Owned(line))
             }
         }
@@ -194,6 +218,8 @@ pub(crate) struct Draft {
     pub(crate) head: Head,
     /// The lines.
     lines: Vec<u8>,
+    /// How many tools each tag has.
+    pub(super) tally: Tally,
 }
 
 impl Draft {
@@ -208,13 +234,24 @@ impl Draft {
         self.head.tools.push((record.tool.name.clone(), self.lines.len() - before));
         self.head.listed_bytes += record.tool.listed_bytes();
         self.lines.push(b'\n');
+        record.about.tags.iter().for_each(|tag| self.tally.add(tag));
         Ok(())
+    }
+
+    /// Adds the pages: no tool may come after them.
+    pub(super) fn add_pages(&mut self, pages: &[Page]) {
+        for page in pages {
+            let line = serde_json::to_vec(page).unwrap_or_default();
+            self.head.pages.push(line.len());
+            self.lines.extend(line);
+            self.lines.push(b'\n');
+        }
     }
 
     /// Changes the lines' tools: what can only be decided when all are known.
     pub(super) fn without_output_schemas(self) -> Self {
         let mut draft =
-            Self { head: Head { tools: Vec::new(), listed_bytes: 0, ..self.head }, lines: Vec::new() };
+            Self { head: Head { tools: Vec::new(), listed_bytes: 0, ..self.head }, ..Self::default() };
         for line in self.lines.split(|byte| *byte == b'\n') {
             if let Ok(mut record) = serde_json::from_slice::<Record>(line) {
                 record.tool.output_schema = None;

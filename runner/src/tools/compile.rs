@@ -9,7 +9,7 @@ use super::catalogue::{About, Draft, Record};
 use super::filter::{Facts, Filter};
 use super::name::Names;
 use super::route::{Mock, Route};
-use super::{Skipped, Tool, input, security, words};
+use super::{Skipped, Tool, input, pages, security, words};
 use crate::config::{AuthConfig, KeyPlace};
 use crate::openapi::{
     Base, Builder, DocumentError, Examples, Operation, Place, Resolver, bounded, document_server, is_url,
@@ -133,6 +133,9 @@ pub(crate) fn compile(document: &Value, options: &CompileOptions) -> Result<Draf
     draft.head.title = bounded(title, TITLE_MAX);
     draft.head.skipped = skipped;
     draft.head.bases = compiler.bases.iter().map(ToString::to_string).collect();
+    let pages = pages::pages(document, std::mem::take(&mut draft.tally));
+    draft.head.instructions = pages::instructions(document, &pages);
+    draft.add_pages(&pages);
     Ok(draft)
 }
 
@@ -221,7 +224,9 @@ impl<'a> Compiler<'a> {
     /// The index of an operation's base. That the document has none is an error of the configuration, not
     /// of one operation.
     fn base(&mut self, operation: &Operation<'a>) -> Result<Result<usize, String>, DocumentError> {
-        let document_url = self.options.document_url.as_deref();
+        // In 3.2 a document may say itself where it is.
+        let said = self.document.get("$self").and_then(Value::as_str).filter(|url| is_url(url));
+        let document_url = said.or(self.options.document_url.as_deref());
         let base = match &self.options.target {
             Target::Mock => return Ok(Ok(0)),
             Target::Base(base) => base.clone(),

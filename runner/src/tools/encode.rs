@@ -18,6 +18,8 @@ pub(super) enum Style {
     Matrix,
     /// `name=a` in queries and cookies.
     Form,
+    /// `name=a` in cookies, nothing encoded (3.2).
+    Cookie,
     /// `name=a%20b` in queries.
     Space,
     /// `name=a%7Cb` in queries.

@@ -154,6 +154,7 @@ fn row(parameter: &openapi::Parameter<'_>, argument: Box<str>) -> Parameter {
         (_, Place::Query, "pipeDelimited") => Style::Pipe,
         (_, Place::Query, "tabDelimited") => Style::Tab,
         (_, Place::Query, "deepObject") => Style::Deep,
+        (_, Place::Cookie, "cookie") => Style::Cookie,
         (_, Place::Query | Place::Cookie | Place::Querystring, _) => Style::Form,
         (_, Place::Path | Place::Header, _) => Style::Simple,
     };
@@ -163,7 +164,7 @@ fn row(parameter: &openapi::Parameter<'_>, argument: Box<str>) -> Parameter {
         wire: parameter.name.into(),
         place: parameter.place,
         style,
-        explode: flag("explode").unwrap_or(matches!(style, Style::Form | Style::Deep)),
+        explode: flag("explode").unwrap_or(matches!(style, Style::Form | Style::Cookie | Style::Deep)),
         allow_reserved: flag("allowReserved").unwrap_or(false),
     }
 }

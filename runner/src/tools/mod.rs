@@ -9,6 +9,7 @@ mod filter;
 mod input;
 mod multipart;
 mod name;
+mod pages;
 mod payload;
 mod route;
 mod search;
@@ -28,6 +29,7 @@ pub(crate) use catalogue::{Catalogue, Entry, Head};
 pub(crate) use compile::{CompileOptions, compile, supplied};
 pub(crate) use encode::encoded;
 pub(crate) use filter::{Filter, Rule};
+pub(crate) use pages::{ABOUT, Page};
 pub(crate) use route::{Mock, Prepared};
 pub(crate) use search::{Mode, Search, listing};
 pub(crate) use security::Security;
@@ -128,6 +130,11 @@ impl Answer {
         });
         texts.collect::<Vec<_>>().join("\n\n")
     }
+}
+
+/// So many tools, in words.
+pub(crate) fn counted(count: usize) -> String {
+    format!("{count} tool{}", if count == 1 { "" } else { "s" })
 }
 
 /// Arguments as a client sent them.

@@ -269,7 +269,12 @@ impl Route {
             if let Some(member) = unknown {
                 return Err(format!("argument \"{}\" has no member {member:?}", parameter.argument));
             }
-            cookies.extend(parameter.pairs(value).into_iter().map(|(key, value)| format!("{key}={value}")));
+            let pairs = parameter.pairs(value);
+            if pairs.iter().any(|(_, value)| value.contains(';')) {
+                let name = &parameter.argument;
+                return Err(format!("argument \"{name}\" has a \";\", which would end the cookie"));
+            }
+            cookies.extend(pairs.into_iter().map(|(key, value)| format!("{key}={value}")));
         }
         if !cookies.is_empty() {
             let value = HeaderValue::try_from(cookies.join("; "));
@@ -282,9 +287,13 @@ impl Route {
 impl Parameter {
     /// The pairs of a query or cookie parameter.
     fn pairs(&self, value: &Value) -> Vec<(String, String)> {
-        // A semicolon would end a cookie.
-        let is_free = self.allow_reserved && self.place != Place::Cookie;
-        let keeps = if is_free { Keeps::Reserved } else { Keeps::Unreserved };
+        let keeps = match (self.style, self.place) {
+            (Style::Cookie, _) => Keeps::All,
+            // A semicolon would end a cookie.
+            (_, Place::Cookie) => Keeps::Unreserved,
+            _ if self.allow_reserved => Keeps::Reserved,
+            _ => Keeps::Unreserved,
+        };
         encode::pairs(&self.wire, value, self.style, self.explode, keeps)
     }
 }

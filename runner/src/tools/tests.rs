@@ -177,15 +177,18 @@ fn queries_headers_and_cookies_go_where_they_belong() {
             {"in": "query", "name": "q", "content": {"application/json": {"schema": {"type": "object"}}}},
             {"in": "header", "name": "X-Ids", "schema": {"type": "array", "items": {"type": "integer"}}},
             parameter("cookie", "s"),
+            {"in": "cookie", "name": "raw", "style": "cookie", "schema": {"type": ["array", "string"], "items": {}}},
         ]}),
     );
     let arguments = json!({"tag": ["x", "y z"], "n": "7", "filter": {"a": 1}, "q": {"b": [2]}, "X-Ids": [1, 2],
-        "s": "a;b"});
+        "s": "a;b", "raw": ["a%20b", 1]});
     let prepared = prepare(&catalogue, &arguments).unwrap();
     assert_eq!(prepared.target, "/a?fixed=1&tag=x&tag=y%20z&n=7&filter%5Ba%5D=1&q=%7B%22b%22%3A%5B2%5D%7D");
     let headers: Vec<_> = prepared.headers.iter().map(|(n, v)| (n.as_str(), v.to_str().unwrap())).collect();
-    assert_eq!(headers, [("x-ids", "1,2"), ("cookie", "s=a%3Bb")]);
+    assert_eq!(headers, [("x-ids", "1,2"), ("cookie", "s=a%3Bb; raw=a%20b; raw=1")]);
     assert!(prepared.body.is_none());
+    let error = prepare(&catalogue, &json!({"raw": "a; session=b"})).unwrap_err();
+    assert_eq!(error, "cannot call get_a_fixed_1: argument \"raw\" has a \";\", which would end the cookie");
 }
 
 #[test]
@@ -270,6 +273,17 @@ fn what_the_configuration_gives_is_no_argument() {
     let (catalogue, _) = catalogue(document, &options).unwrap();
     assert_eq!(schema(&catalogue)["properties"], json!({"q": {"type": "string"}}));
     assert_eq!(prepare(&catalogue, &json!({})).unwrap().base.unwrap().to_string(), "http://h/b");
+}
+
+#[test]
+fn a_document_may_say_where_it_is() {
+    let document = json!({"openapi": "3.2.0", "$self": "https://a.example/v1/api.json", "servers": [{"url": "../x"}],
+        "paths": {"/a": {"get": {}}}});
+    let (catalogue, _) = catalogue(document, &options(&Value::Null, None)).unwrap();
+    assert_eq!(
+        catalogue.prepare(0, Arguments::new()).unwrap().base.unwrap().to_string(),
+        "https://a.example/x"
+    );
 }
 
 #[test]

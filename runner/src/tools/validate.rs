@@ -9,6 +9,8 @@ use crate::openapi::{Resolver, bounded};
 const PROBLEMS_MAX: usize = 8;
 /// Deepest nest of values and references that is looked into.
 const DEPTH_MAX: usize = 48;
+/// Elements of a list that are held against each other.
+const UNIQUE_MAX: usize = 1_000;
 /// Names or values listed in one message.
 const LISTED_MAX: usize = 40;
 
@@ -183,7 +185,9 @@ impl<'a> Check<'a> {
                         .filter(|limit| number >= *limit)
                         .map(|limit| format!("under {limit}")),
                 ];
-                for wanted in broken.into_iter().flatten() {
+                let step = limit("multipleOf").filter(|step| *step > 0.0 && !is_multiple(number, *step));
+                let step = step.map(|step| format!("a multiple of {step}"));
+                for wanted in broken.into_iter().flatten().chain(step) {
                     self.note(path, &format!("must be {wanted}, not {number}"));
                 }
             }
@@ -193,6 +197,11 @@ impl<'a> Check<'a> {
             }
             Value::Array(list) => {
                 self.size(path, list.len(), count("minItems"), count("maxItems"), "elements");
+                if schema.get("uniqueItems") == Some(&Value::Bool(true))
+                    && let Some(twice) = twice(list)
+                {
+                    self.note(path, &format!("must not have an element twice, as it has {}", shown(twice)));
+                }
             }
             Value::Object(map) => {
                 self.size(path, map.len(), count("minProperties"), count("maxProperties"), "properties");
@@ -280,6 +289,21 @@ fn is_same(one: &Value, other: &Value) -> bool {
     }
 }
 
+/// Whether a number is so many times a step; nearly, as fractions of ten are none of two.
+fn is_multiple(number: f64, step: f64) -> bool {
+    let times = number / step;
+    (times - times.round()).abs() <= 1e-9 * times.abs().max(1.0)
+}
+
+/// An element that a list has twice, of its first ones: each is held against each.
+fn twice(list: &[Value]) -> Option<&Value> {
+    let list = list.get(..UNIQUE_MAX).unwrap_or(list);
+    list.iter()
+        .enumerate()
+        .find(|(at, one)| list.iter().take(*at).any(|other| is_same(one, other)))
+        .map(|(_, one)| one)
+}
+
 /// A value, short.
 fn shown(value: &Value) -> String {
     bounded(&value.to_string(), 80)
@@ -329,6 +353,12 @@ mod tests {
             "argument \"pgae\" is unknown; known here: \"owner\", \"page\", \"state\", \"labels\""
         );
         assert_eq!(one(json!({"owner": "a", "page": 2.0, "state": "open", "labels": []})), "");
+        let schema = json!({"properties": {"step": {"multipleOf": 0.1}, "set": {"uniqueItems": true}}});
+        let one = |arguments| check(schema.clone(), arguments);
+        assert_eq!(one(json!({"step": 0.25})), "argument \"step\" must be a multiple of 0.1, not 0.25");
+        let set = one(json!({"set": [2, "a", 2.0]}));
+        assert_eq!(set, "argument \"set\" must not have an element twice, as it has 2.0");
+        assert_eq!(one(json!({"step": 0.3, "set": [1, "1", [1], null]})), "");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use http::{HeaderMap, HeaderName, StatusCode, header};
 use serde_json::Value;
 
 use super::credentials::Credentials;
-use super::cut;
+use super::{cut, is_secret};
 use crate::base64;
 use crate::client::Reply;
 use crate::openapi::{bounded, conform};
@@ -17,6 +17,22 @@ const FAILURE_MAX: usize = 4_000;
 const PAGE_MAX: usize = 800;
 /// Largest body that is no text and still shown, in bytes.
 const BLOB_BYTES_MAX: usize = 4 << 20;
+
+/// Headers of an answer without a body that are told.
+const TOLD: [HeaderName; 5] = [
+    header::LOCATION,
+    header::CONTENT_LOCATION,
+    header::ETAG,
+    header::RETRY_AFTER,
+    HeaderName::from_static("operation-location"),
+];
+/// Headers that say nothing of what a HEAD asks about.
+const NEVER_TOLD: [HeaderName; 4] =
+    [header::CONNECTION, header::DATE, header::SERVER, header::TRANSFER_ENCODING];
+/// How many headers are told.
+const HEADERS_MAX: usize = 30;
+/// Characters of each.
+const HEADER_MAX: usize = 300;
 
 /// What of a call's preparation its answer needs.
 #[derive(Debug, Default)]
@@ -33,12 +49,29 @@ pub(super) fn real(asked: &str, reply: &Reply, expected: &Expected, credentials:
     if !reply.status.is_success() {
         return Answer::error(credentials.redact(failure(asked, reply, &media_type)));
     }
-    if reply.body.is_empty() {
-        let structured = expected.schema.as_ref().map(|_| Value::Object(serde_json::Map::new()));
-        return Answer { structured, ..Answer::text(format!("{}, without a body", named(reply.status))) };
+    let mut answer = good(asked, reply, &media_type, expected, credentials);
+    let elsewhere = headers(asked, &reply.headers);
+    // Work that goes on is asked about elsewhere.
+    if reply.status == StatusCode::ACCEPTED && !reply.body.is_empty() && !elsewhere.is_empty() {
+        answer.blocks.push(Block::Text(credentials.redact(elsewhere.trim_start().to_owned())));
     }
-    if !is_text(&media_type, &reply.body) {
-        return Answer { structured: empty(expected), ..bytes(asked, &media_type, &reply.body) };
+    answer
+}
+
+/// The answer to a good reply.
+fn good(
+    asked: &str,
+    reply: &Reply,
+    media_type: &str,
+    expected: &Expected,
+    credentials: &Credentials,
+) -> Answer {
+    if reply.body.is_empty() {
+        let words = format!("{}, without a body{}", named(reply.status), headers(asked, &reply.headers));
+        return Answer { structured: empty(expected), ..Answer::text(credentials.redact(words)) };
+    }
+    if !is_text(media_type, &reply.body) {
+        return Answer { structured: empty(expected), ..bytes(asked, media_type, &reply.body) };
     }
     let text = credentials.redact(text(&reply.headers, &reply.body));
     let is_json = media_type.is_empty() || media_type.contains("json");
@@ -50,6 +83,20 @@ pub(super) fn real(asked: &str, reply: &Reply, expected: &Expected, credentials:
         Some(head) => cut_answer(head, &cut::hint(text.len(), "", &expected.narrowing)),
     };
     Answer { structured: empty(expected), ..answer }
+}
+
+/// The headers that say what a body does not: where what was made is, or for a HEAD all there is to know.
+fn headers(asked: &str, headers: &HeaderMap) -> String {
+    let is_head = asked.starts_with("HEAD ");
+    let is_told = |name: &HeaderName| {
+        if is_head { !NEVER_TOLD.contains(name) && !is_secret(name) } else { TOLD.contains(name) }
+    };
+    let mut words = String::new();
+    for (name, value) in headers.iter().filter(|(name, _)| is_told(name)).take(HEADERS_MAX) {
+        let value = String::from_utf8_lossy(value.as_bytes());
+        words.extend(["\n", name.as_str(), ": ", &bounded(&value, HEADER_MAX)]);
+    }
+    words
 }
 
 /// The answer of the document itself.
@@ -262,6 +309,40 @@ mod tests {
         );
         let large = answer(200, "video/mp4", &vec![0; 5 << 20]);
         assert_eq!(large.words(), "video/mp4, 5242880 bytes: too large to show");
+    }
+
+    #[test]
+    fn an_answer_without_a_body_says_where_to_look() {
+        let told = |method: &str, status: u16, body: &'static [u8]| {
+            let said = [
+                ("location", "/jobs/s3cret-7"),
+                ("etag", "\"1\""),
+                ("date", "now"),
+                ("set-cookie", "a=b"),
+                ("content-length", "9"),
+            ];
+            let headers = said
+                .map(|(name, value)| (name.parse::<HeaderName>().unwrap(), HeaderValue::from_static(value)));
+            let (status, body) = (StatusCode::from_u16(status).unwrap(), Bytes::from_static(body));
+            let reply = Reply { status, headers: HeaderMap::from_iter(headers), body };
+            real(
+                &format!("{method} https://a.example/b"),
+                &reply,
+                &Expected::default(),
+                &Credentials::default(),
+            )
+            .words()
+        };
+        assert_eq!(
+            told("POST", 201, b""),
+            "HTTP 201 Created, without a body\nlocation: /jobs/s3cret-7\netag: \"1\""
+        );
+        assert_eq!(
+            told("HEAD", 200, b""),
+            "HTTP 200 OK, without a body\nlocation: /jobs/s3cret-7\netag: \"1\"\ncontent-length: 9"
+        );
+        assert_eq!(told("POST", 202, b"queued"), "queued\n\nlocation: /jobs/s3cret-7\netag: \"1\"");
+        assert_eq!(told("POST", 200, b"done"), "done");
     }
 
     #[test]

@@ -50,20 +50,41 @@ enum Tried {
     Nothing(ClientError),
 }
 
+/// Why a call came to nothing.
+#[derive(Debug)]
+pub(super) struct CallError {
+    /// In words.
+    pub(super) reason: String,
+    /// Whether asking for less would have helped.
+    pub(super) is_large: bool,
+}
+
+impl From<ClientError> for CallError {
+    fn from(error: ClientError) -> Self {
+        Self { is_large: matches!(error, ClientError::Large(_)), reason: error.to_string() }
+    }
+}
+
+impl From<String> for CallError {
+    fn from(reason: String) -> Self {
+        Self { reason, is_large: false }
+    }
+}
+
 impl Upstream {
     /// Makes a call within its time.
-    pub(super) async fn make(&self, asked: &str, call: Call) -> Result<Reply, String> {
+    pub(super) async fn make(&self, asked: &str, call: Call) -> Result<Reply, CallError> {
         let until = Instant::now() + self.timeout;
         let all = async {
             let _place = self.pace.turn().await;
             self.tries(asked, call, until).await
         };
         let in_time = tokio::time::timeout_at(until, all).await;
-        in_time.unwrap_or_else(|_elapsed| Err(ClientError::Slow(self.timeout).to_string()))
+        in_time.unwrap_or_else(|_elapsed| Err(ClientError::Slow(self.timeout).into()))
     }
 
     /// Tries until there is a reply that another try would not better.
-    async fn tries(&self, asked: &str, call: Call, until: Instant) -> Result<Reply, String> {
+    async fn tries(&self, asked: &str, call: Call, until: Instant) -> Result<Reply, CallError> {
         let mut renewed = false;
         let mut again = 0;
         loop {
@@ -146,10 +167,10 @@ impl Upstream {
 
 impl Tried {
     /// What the call comes to.
-    fn end(self) -> Result<Reply, String> {
+    fn end(self) -> Result<Reply, CallError> {
         match self {
             Self::Reply(reply) => Ok(reply),
-            Self::Nothing(reason) => Err(reason.to_string()),
+            Self::Nothing(reason) => Err(reason.into()),
         }
     }
 }

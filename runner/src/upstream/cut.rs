@@ -63,14 +63,17 @@ pub(super) fn hint(total_bytes: usize, shape: &str, narrowing: &[Box<str>]) -> S
         words.push_str("; ");
         words.push_str(shape);
     }
-    if narrowing.is_empty() {
-        words.push_str(". This operation has no argument that would make it smaller.");
-    } else {
-        words.push_str(". To get less, or the rest, use the arguments ");
-        words.push_str(&narrowing.join(", "));
-        words.push('.');
-    }
+    words.push('.');
+    words.push_str(&advice(narrowing));
     words
+}
+
+/// What to do about an answer that is too large; begins with a space.
+pub(super) fn advice(narrowing: &[Box<str>]) -> String {
+    if narrowing.is_empty() {
+        return " This operation has no argument that would make it smaller.".to_owned();
+    }
+    format!(" To get less, or the rest, use the arguments {}.", narrowing.join(", "))
 }
 
 /// One attempt.

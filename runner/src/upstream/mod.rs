@@ -144,7 +144,10 @@ impl Upstream {
         };
         match self.make(&asked, call).await {
             Ok(reply) => answer::real(&asked, &reply, &expected, &self.credentials),
-            Err(reason) => cannot(reason),
+            Err(error) if error.is_large => {
+                cannot(format!("{}.{}", error.reason, cut::advice(&expected.narrowing)))
+            }
+            Err(error) => cannot(error.reason),
         }
     }
 

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use nix::sys::signal::Signal;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::{Client, Runner, pets_flag, program, until};
 
@@ -150,6 +150,19 @@ fn tls_both_ways_and_both_sides_prove_who_they_are() {
         stranger.contains("\"isError\":true") && stranger.to_lowercase().contains("certificate"),
         "{stranger}"
     );
+    // A document behind the same walls is read in the same way.
+    let document = |upstream: &Value| {
+        Runner::spawn(
+            program()
+                .arg(format!("--openapi-data=https://localhost:{port}/healthz"))
+                .arg(format!("--upstream={upstream}"))
+                .current_dir(&folder.0),
+        )
+        .line()
+    };
+    let known = json!({"ca": "ca.pem", "certificate": "client.pem", "key": "client.key"});
+    assert!(document(&known).contains("not OpenAPI 3 and not Swagger 2.0"));
+    assert!(document(&json!({})).to_lowercase().contains("certificate"));
     // A file that is not there is said at once.
     let bad = json!({"ca": "no.pem"}).to_string();
     let failing =
