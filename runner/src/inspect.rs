@@ -81,7 +81,7 @@ fn shown(catalogue: &Catalogue, head: &Head, entries: &[Entry], listed: Option<u
         let _ =
             writeln!(text, "{:names$}  {:operations$}  {input:>7}  {output:>7}", tool.name, about.operation);
     }
-    let _ = write!(text, "\n{}", counted(entries.len()));
+    let _ = write!(text, "\n{}", counted(entries.len(), "tool"));
     if !catalogue.title.is_empty() {
         let _ = write!(text, " of {}", catalogue.title);
     }
@@ -93,7 +93,7 @@ fn shown(catalogue: &Catalogue, head: &Head, entries: &[Entry], listed: Option<u
         );
     }
     if head.left_out > 0 {
-        let _ = writeln!(text, "{} operations left out as asked", head.left_out);
+        let _ = writeln!(text, "{} left out as asked", counted(head.left_out, "operation"));
     }
     for skipped in &head.skipped {
         let _ = writeln!(text, "skipped {skipped}");

@@ -121,7 +121,7 @@ async fn serve(mut config: RunnerConfig, channel: &mut Channel) -> Result<(), Fa
         handler = build(&mut config, Arc::clone(&vitals)) => handler?,
         () = stop.requested() => return Ok(()),
     };
-    let what = tools::counted(handler.tools());
+    let what = tools::counted(handler.tools(), "tool");
     Box::pin(offer(handler, &what, config, channel, stop, vitals)).await
 }
 

@@ -43,7 +43,7 @@ pub(crate) async fn watch(
             }
             Ok(Made::New(catalogue, head, new)) => {
                 fingerprint = new;
-                say(&format!("serving {} of the changed document", tools::counted(catalogue.len())));
+                say(&format!("serving {} of the changed document", tools::counted(catalogue.len(), "tool")));
                 for note in
                     head.notes.iter().cloned().chain(head.skipped.iter().map(|op| format!("skipped {op}")))
                 {

@@ -132,9 +132,9 @@ impl Answer {
     }
 }
 
-/// So many tools, in words.
-pub(crate) fn counted(count: usize) -> String {
-    format!("{count} tool{}", if count == 1 { "" } else { "s" })
+/// So many of something, in words.
+pub(crate) fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
 /// Arguments as a client sent them.

@@ -131,7 +131,7 @@ fn about<'a>(document: &'a Value, counts: &[(Box<str>, usize)], tag: impl Fn(&st
         (!words.is_empty()).then(|| words.join(", "))
     };
     let contact = of("contact", &["name", "email", "url"]).map(|words| format!("Contact: {words}"));
-    let license = of("license", &["name", "identifier", "url"]).map(|words| format!("Licence: {words}"));
+    let license = of("license", &["name", "url"]).map(|words| format!("Licence: {words}"));
     terms.iter().chain(&contact).chain(&license).for_each(|words| paragraph(words));
     if !counts.is_empty() {
         text.push_str("\n## Tags\n\n");
@@ -140,7 +140,7 @@ fn about<'a>(document: &'a Value, counts: &[(Box<str>, usize)], tag: impl Fn(&st
             let words = said(tag, "summary").or_else(|| said(tag, "description")).map(first_line);
             let words = words.map(|words| format!(": {words}")).unwrap_or_default();
             // Writing to a string cannot fail.
-            let _ = writeln!(text, "- {name} ({}){words}", counted(*count));
+            let _ = writeln!(text, "- {name} ({}){words}", counted(*count, "tool"));
         }
     }
     let description =
@@ -167,7 +167,7 @@ fn of_tag(name: &str, count: usize, tag: &Value) -> Page {
         uri: format!("{TAGS}{}", encoded(name)).into(),
         tag: Some(name.into()),
         title: bounded(title, LINE_MAX).into(),
-        description: format!("{}{line}", counted(count)).into(),
+        description: format!("{}{line}", counted(count, "tool")).into(),
         text: text.into(),
     }
 }

@@ -24,9 +24,9 @@ fn what_a_document_gives_and_what_it_does_not() {
     assert_eq!(output.status.code(), Some(0));
     let text = String::from_utf8(output.stdout).unwrap();
     for line in [
-        "listPets   GET /pets            62 B        -",
+        "listPets   GET /pets             62 B        -",
         "3 tools of Pets, a list of ",
-        "1 operations left out as asked",
+        "1 operation left out as asked",
         "skipped GET /bad: cannot resolve $ref \"#/nowhere\": ",
     ] {
         assert!(text.lines().any(|found| found.starts_with(line)), "{line:?} is not in\n{text}");

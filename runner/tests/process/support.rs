@@ -181,7 +181,8 @@ impl Client {
     pub(crate) fn modern(&self, method: &str, params: &Value) -> Pending {
         let message = json!({"jsonrpc": "2.0", "id": 7, "method": method, "params": with_meta(params)});
         let mut headers = vec![("mcp-protocol-version", "2026-07-28"), ("mcp-method", method)];
-        headers.extend(params.get("name").and_then(Value::as_str).map(|name| ("mcp-name", name)));
+        let name = params.get("name").or_else(|| params.get("uri")).and_then(Value::as_str);
+        headers.extend(name.map(|name| ("mcp-name", name)));
         self.post(&headers, &message)
     }
 }
