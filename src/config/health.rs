@@ -13,8 +13,19 @@ use super::said::{Said, set};
 use super::{server, service, stdio};
 
 /// Keys of `healthCheck`.
-pub(super) const HEALTH_CHECK: [&str; 10] =
-    ["type", "interval", "timeout", "retries", "startPeriod", "host", "port", "path", "socket", "command"];
+pub(super) const HEALTH_CHECK: [&str; 11] = [
+    "type",
+    "interval",
+    "timeout",
+    "retries",
+    "startPeriod",
+    "busyTimeout",
+    "host",
+    "port",
+    "path",
+    "socket",
+    "command",
+];
 
 /// Keys of a `readiness` that a child asks for.
 pub(super) const READINESS: [&str; 4] = ["type", "host", "port", "command"];
@@ -179,6 +190,7 @@ pub(super) fn read(said: &mut Said, item: &Item<'_>, seen: &mut Seen, problems: 
             "timeout" => timeout(said, &item, seen, problems),
             "retries" => set(&mut said.health_retries, item.count(problems, 1..=1000, "")),
             "startPeriod" => set(&mut said.health_start_period, item.duration(problems, Duration::ZERO)),
+            "busyTimeout" => set(&mut said.health_busy_timeout, item.duration(problems, Duration::ZERO)),
             _ if ask.read(&item, problems) => {}
             _ => item.unknown(problems, &HEALTH_CHECK, &[]),
         }

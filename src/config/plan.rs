@@ -349,6 +349,8 @@ pub(crate) struct HealthCheck {
     pub(crate) retries: u32,
     /// After readiness, time in which failures do not count.
     pub(crate) start_period: Duration,
+    /// With requests in flight, from the first failure on: time in which failures do not count.
+    pub(crate) busy_timeout: Duration,
 }
 
 /// What becomes of a service's output.

@@ -87,6 +87,8 @@ pub(super) struct Said {
     pub(super) health_retries: Option<u32>,
     /// See [`HealthCheck`].
     pub(super) health_start_period: Option<Duration>,
+    /// See [`HealthCheck`].
+    pub(super) health_busy_timeout: Option<Duration>,
     /// See [`Log`].
     pub(super) log_mode: Option<LogMode>,
     /// See [`Log`].
@@ -231,6 +233,8 @@ impl Said {
             timeout: self.health_timeout.unwrap_or(seconds(5)),
             retries: self.health_retries.unwrap_or(3),
             start_period: self.health_start_period.unwrap_or_default(),
+            // What clients of the official SDKs give a request.
+            busy_timeout: self.health_busy_timeout.unwrap_or(seconds(60)),
         }
     }
 

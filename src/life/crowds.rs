@@ -171,7 +171,7 @@ impl Crowd {
                 };
                 self.tell(id, event);
             }
-            Action::Look(_) | Action::Check | Action::LookForUse => {}
+            Action::Look(_) | Action::Check | Action::LookIfFrozen(_) | Action::LookForUse => {}
             Action::End(code) => {
                 assert!(self.body(id).policy.unwrap().on_exit != OnExit::Nothing, "nobody asked for the end");
                 if !self.roster.is_ending() {

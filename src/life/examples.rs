@@ -10,12 +10,37 @@
 
 use std::time::{Duration, Instant};
 
-use super::lives::quiet;
+use super::lives::{Dice, policy};
 use super::need::{Condition, Need};
-use super::policy::{Action, Event, Exit, Pid};
+use super::policy::{
+    Action, BackoffPolicy, CheckPolicy, Event, Exit, Note, Pid, Policy, Readiness, Restart, Why,
+};
 use super::roster::{Id, Roster, Todo};
 use super::service::Service;
 use super::state::State;
+
+/// What governs a service that is restarted, and of which nothing else is asked.
+pub(super) fn quiet() -> Policy {
+    let mut dice = Dice(1);
+    Policy {
+        restart: Restart::Always,
+        readiness: Readiness::Started,
+        prepare: false,
+        check: None,
+        attempts: 0,
+        demand: None,
+        watchdog: None,
+        backoff: BackoffPolicy {
+            first: Duration::from_millis(10),
+            factor: 2.0,
+            longest: Duration::from_secs(1),
+            jitter: 0.0,
+            tries: Some(3),
+            forget_after: Duration::from_mins(1),
+        },
+        ..policy(&mut dice)
+    }
+}
 
 /// A roster of so many services, all running; the pid of each is its place and one.
 fn running(count: u32, now: Instant) -> (Roster, Todo) {
@@ -132,4 +157,46 @@ fn a_leader_that_dies_first_does_not_hide_its_group() {
     assert_eq!(service.state().word(), "stopping");
     service.on(Event::Empty, now, &mut |_| ());
     assert_eq!(service.state().word(), "backoff");
+}
+
+/// A service of which a check fails every 10 ms, and is asked so `count` times; the reason it was ended for, if it was.
+fn checked(busy: Duration, events: &[(usize, Event)], count: usize) -> Option<Why> {
+    let mut now = Instant::now();
+    let ms = Duration::from_millis;
+    let check = CheckPolicy { every: ms(10), within: ms(5), retries: 2, grace: Duration::ZERO, busy };
+    let mut service = Service::new(&Policy { check: Some(check), ..quiet() }, 7);
+    let mut actions = Vec::new();
+    service.on(Event::Start, now, &mut |_| ());
+    service.on(Event::Spawned(Pid(1)), now, &mut |_| ());
+    for turn in 0..count {
+        service.tick(now, &mut |action| actions.push(action));
+        for (_, event) in events.iter().filter(|(at, _)| *at == turn) {
+            service.on(*event, now, &mut |action| actions.push(action));
+        }
+        service.on(Event::Answered { healthy: false }, now, &mut |action| actions.push(action));
+        now += ms(10);
+    }
+    let ended = |why: &Why| actions.contains(&Action::Note(Note::Stopping(*why)));
+    [Why::Unhealthy].into_iter().find(ended)
+}
+
+#[test]
+fn a_busy_service_is_spared_until_its_requests_are_due() {
+    let (busy, minute) = ([(0, Event::Busy(true))], Duration::from_mins(1));
+    assert_eq!(checked(minute, &[], 1), None, "one failure is not two");
+    assert_eq!(checked(minute, &[], 2), Some(Why::Unhealthy));
+    assert_eq!(checked(minute, &busy, 1000), None, "ten seconds are no minute");
+    assert_eq!(checked(Duration::ZERO, &busy, 2), Some(Why::Unhealthy));
+    // Due after 50 ms, in which others came: then two failures, and that is all.
+    let always: Vec<(usize, Event)> = (0..100).map(|turn| (turn, Event::Busy(true))).collect();
+    assert_eq!(checked(Duration::from_millis(50), &always, 6), None);
+    assert_eq!(checked(Duration::from_millis(50), &always, 7), Some(Why::Unhealthy));
+    // What is done, or frozen, is no reason any more.
+    let done = [(0, Event::Busy(true)), (5, Event::Busy(false))];
+    assert_eq!((checked(minute, &done, 6), checked(minute, &done, 7)), (None, Some(Why::Unhealthy)));
+    let frozen = [(0, Event::Busy(true)), (1, Event::Frozen)];
+    assert_eq!(checked(minute, &frozen, 2), Some(Why::Unhealthy));
+    // One that is well in between has its time anew.
+    let well = [(0, Event::Busy(true)), (4, Event::Answered { healthy: true })];
+    assert_eq!(checked(Duration::from_millis(50), &well, 8), None);
 }

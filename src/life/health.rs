@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::policy::{Action, Note, Why};
 use super::service::{Act, Service, later};
-use super::state::{Check, State};
+use super::state::{Check, Load, State};
 
 impl Service {
     /// It answered a question for its health; an answer that nobody waits for does not count.
@@ -52,8 +52,11 @@ impl Service {
     /// A check passed.
     pub(super) fn well(&mut self, now: Instant, act: Act<'_>) {
         self.next_check(now);
-        if let State::Running { failures, .. } = &mut self.state {
+        if let State::Running { failures, load, .. } = &mut self.state {
             *failures = 0;
+            if let Load::Busy { due } = load {
+                *due = None;
+            }
         }
         self.is_well(act);
     }
@@ -65,17 +68,52 @@ impl Service {
         }
     }
 
-    /// A check failed: the last of several in a row ends the process.
-    pub(super) fn unwell(&mut self, now: Instant, act: Act<'_>) {
+    /// A check failed. It counts, unless it is one of the first, or of a service that is busy: one that works on a
+    /// request may have no time for a question, until the request is due.
+    fn unwell(&mut self, now: Instant, act: Act<'_>) {
         self.next_check(now);
+        let patience = self.policy.check.map_or(Duration::ZERO, |policy| policy.busy);
+        let State::Running { pid, spared_until, load, .. } = &mut self.state else { return };
+        if now < *spared_until {
+            return;
+        }
+        if let Load::Busy { due } = load
+            && now < *due.get_or_insert_with(|| later(now, patience))
+        {
+            act(Action::LookIfFrozen(*pid));
+        } else {
+            self.failed_check(now, act);
+        }
+    }
+
+    /// Its process was stopped by a signal while it was spared.
+    pub(super) fn frozen(&mut self, now: Instant, act: Act<'_>) {
+        if let State::Running { load: load @ Load::Busy { .. }, .. } = &mut self.state {
+            *load = Load::None;
+            self.failed_check(now, act);
+        }
+    }
+
+    /// A failure counts: the last of several in a row ends the process.
+    fn failed_check(&mut self, now: Instant, act: Act<'_>) {
         let retries = self.policy.check.map_or(1, |policy| policy.retries);
-        if let State::Running { pid, born, spared_until, failures, .. } = &mut self.state {
-            if now >= *spared_until {
-                *failures = failures.saturating_add(1);
-            }
+        if let State::Running { pid, born, failures, .. } = &mut self.state {
+            *failures = failures.saturating_add(1);
             if *failures >= retries.max(1) {
                 let (pid, born) = (*pid, *born);
                 self.end(pid, born, Why::Unhealthy, now, act);
+            }
+        }
+    }
+
+    /// It says whether requests are in flight in it. While any is, they are due together: what came later than the
+    /// first failure gets no time of its own, or one that hangs would be spared for ever.
+    pub(super) const fn busy(&mut self, is_busy: bool) {
+        if let State::Running { load, .. } = &mut self.state {
+            match (is_busy, &load) {
+                (true, Load::None) => *load = Load::Busy { due: None },
+                (true, Load::Busy { .. }) => {}
+                (false, Load::None | Load::Busy { .. }) => *load = Load::None,
             }
         }
     }

@@ -17,7 +17,7 @@ use super::policy::{
     Readiness, Restart, Why,
 };
 use super::service::Service;
-use super::state::{State, Want};
+use super::state::{Load, State, Want};
 
 /// Lives played by `cargo test`.
 const LIVES: u64 = 1_000_000;
@@ -59,6 +59,10 @@ struct World {
     attempts: u32,
     preparing: bool,
     asked_health: bool,
+    /// Whether requests are in flight in it, and until when that spares it.
+    load: Load,
+    /// What a look at it has shown; it is told once all else is done.
+    seen: Option<Event>,
     dice: Dice,
 }
 
@@ -87,6 +91,7 @@ pub(super) fn policy(dice: &mut Dice) -> Policy {
             within: dice.ms(10),
             retries: dice.roll(3) as u32,
             grace: dice.ms(20),
+            busy: dice.ms(60),
         }),
         attempts: dice.roll(4) as u32,
     }
@@ -104,6 +109,9 @@ fn step(service: &mut Service, world: &mut World, event: Option<Event>) {
     }
     for action in actions {
         obey(service, world, action);
+    }
+    if let Some(event) = world.seen.take() {
+        return step(service, world, Some(event));
     }
     promises(service, world);
 }
@@ -130,6 +138,7 @@ fn obey(service: &mut Service, world: &mut World, action: Action) {
                     world.next_pid += 1;
                     let pid = Pid(world.next_pid);
                     world.leader = Some((pid, world.now));
+                    world.load = Load::None;
                     world.asked = None;
                     Event::Spawned(pid)
                 }
@@ -145,6 +154,7 @@ fn obey(service: &mut Service, world: &mut World, action: Action) {
             assert!(world.asked.is_some(), "killed without being asked to end");
         }
         Action::Look(pid) => assert_eq!(world.group, Some(pid), "a look at a stranger"),
+        Action::LookIfFrozen(pid) => look_if_frozen(world, pid),
         Action::Listen => {
             world.for_good = false;
             assert!(world.policy.demand.is_some(), "a socket is looked at that nobody asked for");
@@ -165,6 +175,18 @@ fn obey(service: &mut Service, world: &mut World, action: Action) {
             assert!(world.policy.on_exit == OnExit::Shutdown || code > 0, "a failure that looks like none");
         }
         Action::Note(note) => note_holds(service, world, note),
+    }
+}
+
+/// It is spared; now and then it turns out to be frozen.
+fn look_if_frozen(world: &mut World, pid: Pid) {
+    assert_eq!(world.leader.map(|(leader, _)| leader), Some(pid), "a look at a stranger");
+    let Load::Busy { due } = &mut world.load else { panic!("spared without a request in flight") };
+    let busy = world.policy.check.expect("spared without a check").busy;
+    assert!(world.now < *due.get_or_insert(world.now + busy), "spared beyond the end of its requests");
+    if world.dice.roll(4) == 0 {
+        world.load = Load::None;
+        world.seen = Some(Event::Frozen);
     }
 }
 
@@ -245,8 +267,12 @@ fn happening(world: &mut World) -> Option<Event> {
         }
         6 => Some(Event::Prepared { ok: world.dice.roll(2) == 0 }),
         7 | 8 => {
+            let healthy = world.dice.roll(2) == 0;
+            if healthy && std::mem::take(&mut world.asked_health) {
+                world.load = if world.load == Load::None { Load::None } else { Load::Busy { due: None } };
+            }
             world.asked_health = false;
-            Some(Event::Answered { healthy: world.dice.roll(2) == 0 })
+            Some(Event::Answered { healthy })
         }
         9 | 10 => die(world),
         11 => world.group.take().map(|_| Event::Empty),
@@ -261,13 +287,22 @@ fn happening(world: &mut World) -> Option<Event> {
 /// Something that it says of itself, or that its sockets show.
 fn word(world: &mut World) -> Event {
     let time = world.dice.ms(40);
-    match world.dice.roll(10) {
+    match world.dice.roll(11) {
         0..4 => Event::Came,
         4 => Event::Unused(time),
         5 => Event::Fed,
         6 => Event::Starved,
         7 => Event::FedEvery(time),
         8 => Event::Extend(time),
+        9 => {
+            let is_busy = world.dice.roll(3) > 0;
+            world.load = match world.load {
+                _ if !is_busy => Load::None,
+                Load::Busy { due } => Load::Busy { due },
+                Load::None => Load::Busy { due: None },
+            };
+            Event::Busy(is_busy)
+        }
         _ => {
             let words = [Event::Forget, Event::Ending, Event::Unasked, Event::Recover, Event::Reset];
             let said = words[world.dice.roll(5) as usize];
@@ -314,6 +349,8 @@ fn a_million_random_lives_keep_every_promise() {
             attempts: 0,
             preparing: false,
             asked_health: false,
+            load: Load::None,
+            seen: None,
             dice,
         };
         step(&mut service, &mut world, Some(Event::Start));
@@ -344,26 +381,4 @@ fn ends(service: &mut Service, world: &mut World, stop_within: Duration) {
     }
     assert!(matches!(service.state(), State::Stopped), "stopped is {:?}", service.state());
     assert!(world.leader.is_none() && world.group.is_none());
-}
-
-pub(super) fn quiet() -> Policy {
-    let mut dice = Dice(1);
-    Policy {
-        restart: Restart::Always,
-        readiness: Readiness::Started,
-        prepare: false,
-        check: None,
-        attempts: 0,
-        demand: None,
-        watchdog: None,
-        backoff: BackoffPolicy {
-            first: Duration::from_millis(10),
-            factor: 2.0,
-            longest: Duration::from_secs(1),
-            jitter: 0.0,
-            tries: Some(3),
-            forget_after: Duration::from_mins(1),
-        },
-        ..policy(&mut dice)
-    }
 }

@@ -74,6 +74,8 @@ pub(crate) struct CheckPolicy {
     pub(crate) retries: u32,
     /// After readiness, time in which failures do not count.
     pub(crate) grace: Duration,
+    /// With requests in flight, from the first failure on: time in which failures do not count.
+    pub(crate) busy: Duration,
 }
 
 /// A service that is started when somebody connects.
@@ -193,6 +195,10 @@ pub(crate) enum Event {
         /// Whether it is well.
         healthy: bool,
     },
+    /// Whether requests are in flight in it, as it says.
+    Busy(bool),
+    /// The answer to `LookIfFrozen`: a signal has stopped its process, so what is in flight in it does not end.
+    Frozen,
     /// It could not be asked, for want of something that is not its own.
     Unasked,
     /// Somebody wants one attempt to recover it.
@@ -250,6 +256,8 @@ pub(crate) enum Action {
     Look(Pid),
     /// Ask it for its health.
     Check,
+    /// See whether a signal has stopped its process (SIGSTOP); answered by `Frozen` if so.
+    LookIfFrozen(Pid),
     /// Look at its sockets until somebody connects; answered by `Came`, or at once by `NotSpawned`.
     Listen,
     /// See since when nobody has used it; answered by `Unused`.

@@ -93,7 +93,7 @@ impl Service {
 )]
 mod tests {
     use super::*;
-    use crate::life::lives::quiet;
+    use crate::life::examples::quiet;
     use crate::life::policy::{CheckPolicy, Event, Pid, Policy};
 
     const MS: Duration = Duration::from_millis(1);
@@ -117,6 +117,7 @@ mod tests {
                     within: MS * 5,
                     retries: 2,
                     grace: Duration::ZERO,
+                    busy: MS * 40,
                 }),
                 ..quiet()
             };
@@ -150,6 +151,7 @@ mod tests {
                     | Action::Kill(_)
                     | Action::Look(_)
                     | Action::Check
+                    | Action::LookIfFrozen(_)
                     | Action::Listen
                     | Action::LookForUse
                     | Action::End(_) => {}

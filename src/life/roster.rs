@@ -104,6 +104,8 @@ impl Roster {
             | Event::Ready
             | Event::Answered { .. }
             | Event::Unasked
+            | Event::Busy(_)
+            | Event::Frozen
             | Event::Reset
             | Event::Recall { .. }
             | Event::Exceeded(_)

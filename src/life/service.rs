@@ -130,6 +130,8 @@ impl Service {
             Event::Ready => self.ready(now, act),
             Event::Answered { healthy } => self.answered(healthy, now, act),
             Event::Unasked => self.unasked(now),
+            Event::Busy(is_busy) => self.busy(is_busy),
+            Event::Frozen => self.frozen(now, act),
             Event::Recover => self.attempt(now, act),
             Event::Reset => self.reset(now, act),
             Event::Recall { attempts, is_spent } => self.recall(attempts, is_spent),

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::policy::{Action, Blame, CheckPolicy, Note, Pid, Readiness, Why};
 use super::roster::Id;
 use super::service::{Act, Service, later};
-use super::state::{Check, State, Want};
+use super::state::{Check, Load, State, Want};
 
 /// Time for the files to be written that a service needs before it starts.
 const PREPARE_WITHIN: Duration = Duration::from_secs(10);
@@ -162,6 +162,6 @@ impl Service {
             Some(CheckPolicy { grace, .. }) => (Check::Due(now), later(now, grace)),
         };
         let vigil = self.vigil(now);
-        self.state = State::Running { pid, born, spared_until, check, failures: 0, vigil };
+        self.state = State::Running { pid, born, spared_until, check, failures: 0, load: Load::None, vigil };
     }
 }

@@ -26,6 +26,18 @@ pub(crate) enum Check {
     Asked(Instant),
 }
 
+/// Whether requests are in flight in a service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Load {
+    /// None, or it does not say.
+    None,
+    /// Some.
+    Busy {
+        /// They are due then, once a check has failed: until then it is spared.
+        due: Option<Instant>,
+    },
+}
+
 /// What is true.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum State {
@@ -74,6 +86,8 @@ pub(crate) enum State {
         check: Check,
         /// Checks failed in a row.
         failures: u32,
+        /// Whether requests are in flight in it.
+        load: Load,
         /// What else is due.
         vigil: Vigil,
     },

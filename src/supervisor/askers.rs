@@ -3,9 +3,8 @@
 //! `life`.
 
 use std::ffi::CString;
-use std::fs::File;
-use std::io::{self, Read};
-use std::os::fd::{AsFd, OwnedFd};
+use std::io;
+use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::time::{Duration, Instant};
 
@@ -18,18 +17,16 @@ use crate::life::service::later;
 use crate::probe::Question;
 use crate::sys::kin::MARK;
 use crate::sys::own::reason;
+use crate::sys::pipe;
 use crate::sys::setup::Setup;
 use crate::sys::spawn::Launch;
-use crate::sys::{pipe, signal};
 
-use super::hear::quote;
+use super::errand::Errand;
 use super::scribes::own_path;
 use super::{Supervisor, launch, setup};
 
 /// A child that died without an answer is followed by another after this time.
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
-/// So much of what it said is looked at: it says little.
-const WORDS_BYTES_MAX: usize = 16 * 1024;
 /// From the end of a question's time to that of the child that asks it: it says more than we can.
 pub(super) const SLACK: Duration = Duration::from_secs(1);
 
@@ -45,14 +42,10 @@ pub(super) enum Purpose {
 /// A child that asks.
 #[derive(Debug)]
 struct Asker {
-    /// Its process, which leads a group.
-    pid: Pid,
-    /// A hold on it.
-    pidfd: Option<OwnedFd>,
+    /// It.
+    errand: Errand,
     /// Whom it asks what; nobody any more if nobody waits for it.
     about: Option<(Id, Purpose)>,
-    /// What it says.
-    words: File,
 }
 
 /// All of them.
@@ -70,21 +63,6 @@ impl Askers {
     /// When the next one has to be started.
     pub(super) fn deadline(&self) -> Option<Instant> {
         self.again.iter().map(|(_, at)| *at).min()
-    }
-}
-
-impl Asker {
-    /// Ends it, and what it started.
-    fn kill(&self) {
-        drop(signal::to_group(self.pid, self.pidfd.as_ref().map(AsFd::as_fd), libc::SIGKILL));
-    }
-
-    /// The last line that it has said.
-    fn last_words(&mut self) -> Option<String> {
-        let mut bytes = vec![0; WORDS_BYTES_MAX];
-        let count = self.words.read(&mut bytes).ok()?;
-        let text = String::from_utf8_lossy(bytes.get(..count).unwrap_or_default());
-        text.lines().rfind(|line| !line.trim().is_empty()).map(quote)
     }
 }
 
@@ -197,23 +175,25 @@ impl Supervisor {
                 setup: &if is_exec { as_its_user(plan) } else { Setup::NONE },
             })
             .map_err(|error| (error.blame(), error.to_string()))?;
-        Ok(Asker { pid: process.pid, pidfd: process.pidfd, about: Some((id, purpose)), words: read.into() })
+        Ok(Asker { errand: Errand::new(process, Some(read)), about: Some((id, purpose)) })
     }
 
     /// A child has ended: whether it was one that asks. Its end is the answer.
     pub(super) fn asker_ended(&mut self, pid: Pid, exit: Exit) -> bool {
-        let Some(place) = self.askers.running.iter().position(|asker| asker.pid == pid) else { return false };
+        let Some(place) = self.askers.running.iter().position(|asker| asker.errand.pid == pid) else {
+            return false;
+        };
         let mut asker = self.askers.running.swap_remove(place);
         // Without a hold its number may be somebody else's by now.
-        if asker.pidfd.is_some() {
-            asker.kill();
+        if asker.errand.is_held() {
+            asker.errand.kill();
         }
         let well = exit == Exit::Code(0);
         let now = self.now;
         match asker.about {
             None => {}
             Some((id, Purpose::Health)) => {
-                let words = asker.last_words().filter(|_| !well);
+                let words = asker.errand.last_words().filter(|_| !well);
                 self.heed_health(id, well, words.as_deref());
             }
             Some((id, Purpose::Ready)) if well => {
@@ -241,8 +221,8 @@ impl Supervisor {
         for asker in &mut self.askers.running {
             if asker.about.is_some_and(|(other, _)| other == id) {
                 asker.about = None;
-                self.askers.words = asker.last_words();
-                asker.kill();
+                self.askers.words = asker.errand.last_words();
+                asker.errand.kill();
             }
         }
     }

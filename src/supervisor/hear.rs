@@ -163,6 +163,8 @@ impl Supervisor {
             }
             FromService::ProcessMetrics { metrics, .. } => {
                 unit.metrics = Some(Box::new(metrics));
+                let is_busy = metrics.in_flight.is_some_and(|count| count > 0.0);
+                self.roster.on(id, Event::Busy(is_busy), now.instant, &mut self.todo);
                 self.heed_usage(id, &metrics);
                 let Some(unit) = self.unit_mut(id) else { return };
                 let Some(present) = &mut unit.present else { return };

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::ffi::CString;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -12,10 +12,11 @@ use serde_json::Value;
 use crate::life::policy::{Blame, Exit, Pid, Why};
 use crate::life::service::later;
 use crate::sys::own::reason;
+use crate::sys::pipe;
 use crate::sys::setup::Setup;
 use crate::sys::spawn::Launch;
-use crate::sys::{pipe, signal};
 
+use super::errand::Errand;
 use super::events::Event;
 use super::kin::Whose;
 use super::launch::{allowed, c_string, candidates, pairs};
@@ -46,10 +47,8 @@ struct Due {
 struct Running {
     /// Its place in the settings.
     hook: usize,
-    /// Its process, which leads a group.
-    pid: Pid,
-    /// A hold on it.
-    pidfd: Option<OwnedFd>,
+    /// It.
+    errand: Errand,
     /// It is ended then; not again once it was.
     until: Option<Instant>,
 }
@@ -86,7 +85,7 @@ impl Running {
     /// Ends it, and what it started.
     fn kill(&mut self) {
         self.until = None;
-        drop(signal::to_group(self.pid, self.pidfd.as_ref().map(AsFd::as_fd), libc::SIGKILL));
+        self.errand.kill();
     }
 }
 
@@ -129,7 +128,7 @@ impl Supervisor {
             let Some(due) = self.hooks.queue.pop_front() else { return };
             match self.start_hook(&due) {
                 Ok(running) => {
-                    self.acknowledge(running.pid, Whose::Ours);
+                    self.acknowledge(running.errand.pid, Whose::Ours);
                     self.hooks.running.push(running);
                 }
                 Err((Blame::Machine, _)) => {
@@ -176,17 +175,19 @@ impl Supervisor {
                 (error.blame(), super::launch::why_not(&error, program, std::path::Path::new("/")))
             })?;
         let until = Some(later(self.now.instant, plan.timeout));
-        Ok(Running { hook: due.hook, pid: process.pid, pidfd: process.pidfd, until })
+        Ok(Running { hook: due.hook, errand: Errand::new(process, None), until })
     }
 
     /// A child has ended: whether it was one of these.
     pub(super) fn hook_ended(&mut self, pid: Pid, exit: Exit) -> bool {
-        let Some(place) = self.hooks.running.iter().position(|one| one.pid == pid) else { return false };
+        let Some(place) = self.hooks.running.iter().position(|one| one.errand.pid == pid) else {
+            return false;
+        };
         let mut ended = self.hooks.running.swap_remove(place);
         self.forget_kin(pid);
         let was_killed = ended.until.is_none();
         // What it left running goes with it; without a hold its number may be somebody else's by now.
-        if ended.pidfd.is_some() {
+        if ended.errand.is_held() {
             ended.kill();
         }
         if let Some(fault) = events::fault(exit, Why::Itself).filter(|_| !was_killed) {

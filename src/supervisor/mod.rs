@@ -10,6 +10,7 @@ mod askers;
 mod boot;
 mod deaths;
 mod enforce;
+mod errand;
 mod events;
 mod gauge;
 mod hear;
@@ -87,9 +88,9 @@ const SIGNALS: Token = Token(0);
 const LISTENER: Token = Token(1);
 /// The scribe said something, or can take more.
 const SCRIBE: Token = Token(2);
-/// The helper that reads the configuration said something.
+/// The errand that reads the configuration said something.
 const RELOAD: Token = Token(3);
-/// The helper that reads the marks of orphans said something.
+/// The errand that reads the marks of orphans said something.
 const KIN: Token = Token(4);
 /// Services said something by `sd_notify`.
 const NOTIFY: Token = Token(5);

@@ -50,6 +50,7 @@ impl Supervisor {
             }
             Action::Look(pid) => self.look(id, pid),
             Action::Check => self.check(id),
+            Action::LookIfFrozen(pid) => self.look_if_frozen(id, pid),
             Action::Listen => self.listen_for(id),
             Action::LookForUse => self.look_for_use(id),
             Action::End(code) => self.end_with(id, code),
@@ -183,7 +184,7 @@ impl Supervisor {
             Note::Recovered { attempts } => {
                 ::log::info!("{name}: well again, after {attempts} recovery attempts");
             }
-            Note::NoAnswer => self.note_health(id, false, Some("no answer in time")),
+            Note::NoAnswer => self.note_no_answer(id),
             Note::NotPrepared => {
                 self.fault(id, "cannot write its configuration: the scribe does not answer in time");
             }

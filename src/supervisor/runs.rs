@@ -2,8 +2,7 @@
 //! it goes with it. When it is started is the matter of `schedule`.
 
 use std::ffi::CString;
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::time::{Duration, Instant};
@@ -19,8 +18,8 @@ use crate::sys::spawn::{Launch, Process};
 use crate::sys::{pipe, signal};
 
 use super::askers::as_its_user;
+use super::errand::Errand;
 use super::events::{Event, fault};
-use super::hear::quote;
 use super::kin::Whose;
 use super::launch::{allowed, c_string, candidates, pairs, variables};
 use super::schedule::Key;
@@ -30,20 +29,14 @@ use super::{Supervisor, reload};
 
 /// From the request to end to SIGKILL.
 const GRACE: Duration = Duration::from_secs(5);
-/// So much of what it said is looked at.
-const WORDS_BYTES_MAX: usize = 16 * 1024;
 
 /// A run.
 #[derive(Debug)]
 pub(super) struct Running {
     /// What it is a run of; nothing any more if the plan has changed.
     pub(super) key: Option<Key>,
-    /// Its process, which leads a group.
-    pid: Pid,
-    /// A hold on it.
-    pidfd: Option<OwnedFd>,
-    /// What one of our own verbs says.
-    words: Option<File>,
+    /// It; what one of our own verbs says is heard.
+    errand: Errand,
     /// Since when.
     born: Instant,
     /// It is asked to end then, and killed if it was asked before.
@@ -53,25 +46,12 @@ pub(super) struct Running {
 }
 
 impl Running {
-    /// Signals it and what it started.
-    fn signal(&self, number: i32) {
-        drop(signal::to_group(self.pid, self.pidfd.as_ref().map(AsFd::as_fd), number));
-    }
-
     /// Asks it to end.
     fn end(&mut self, why: &'static str, now: Instant) {
         let number = if self.ended_for.is_some() { libc::SIGKILL } else { libc::SIGTERM };
         self.ended_for.get_or_insert(why);
-        self.signal(number);
+        self.errand.signal(number);
         self.until = later(now, GRACE);
-    }
-
-    /// The last line that it has said.
-    fn last_words(&mut self) -> Option<String> {
-        let mut bytes = vec![0; WORDS_BYTES_MAX];
-        let count = self.words.as_mut()?.read(&mut bytes).ok()?;
-        let text = String::from_utf8_lossy(bytes.get(..count).unwrap_or_default());
-        text.lines().rfind(|line| !line.trim().is_empty()).map(quote)
     }
 }
 
@@ -97,9 +77,7 @@ impl Supervisor {
                 self.tell_run(key, &Event { event: "schedule.started", pid, ..Event::default() });
                 self.schedules.running.push(Running {
                     key: Some(key),
-                    pid: process.pid,
-                    pidfd: process.pidfd,
-                    words,
+                    errand: Errand::new(process, words),
                     born: now.instant,
                     until: later(now.instant, timeout),
                     ended_for: None,
@@ -110,7 +88,7 @@ impl Supervisor {
     }
 
     /// Starts one of our own verbs.
-    fn launch_verb(&mut self, task: Task, key: Key) -> Result<(Process, Option<File>), String> {
+    fn launch_verb(&mut self, task: Task, key: Key) -> Result<(Process, Option<OwnedFd>), String> {
         let text = |error: io::Error| reason(&error);
         let (read, write) = pipe::saying().map_err(text)?;
         let dir = CString::new(self.config_dir.as_os_str().as_bytes()).map_err(|error| error.to_string())?;
@@ -134,7 +112,7 @@ impl Supervisor {
                 setup: &Setup::NONE,
             })
             .map_err(|error| error.to_string())?;
-        Ok((process, Some(read.into())))
+        Ok((process, Some(read)))
     }
 
     /// Starts a command: as the service's user, where it runs, into its log; of the whole, as we are.
@@ -208,14 +186,16 @@ impl Supervisor {
 
     /// A child has ended: whether it was a run.
     pub(super) fn run_ended(&mut self, pid: Pid, exit: Exit) -> bool {
-        let Some(place) = self.schedules.running.iter().position(|run| run.pid == pid) else { return false };
+        let Some(place) = self.schedules.running.iter().position(|run| run.errand.pid == pid) else {
+            return false;
+        };
         let mut run = self.schedules.running.swap_remove(place);
         self.forget_kin(pid);
         // Without a hold its number may be somebody else's by now.
-        if run.pidfd.is_some() {
-            run.signal(libc::SIGKILL);
+        if run.errand.is_held() {
+            run.errand.signal(libc::SIGKILL);
         }
-        let words = run.last_words();
+        let words = run.errand.last_words();
         let Some(key) = run.key else { return true };
         let fault = match (run.ended_for, fault(exit, Why::Itself)) {
             (Some(why), _) => Some(format!("was ended: {why}")),

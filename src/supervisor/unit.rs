@@ -215,6 +215,7 @@ impl Unit {
                 },
                 retries: check.retries,
                 grace: check.start_period,
+                busy: check.busy_timeout,
             }),
         }
     }

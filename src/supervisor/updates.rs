@@ -1,9 +1,8 @@
 //! Updates as the supervisor sees them: one child for each service that is updated, started again when it dies, told
 //! about to whoever asked. What the child does is the matter of `update`.
 
-use std::fs::File;
-use std::io::{self, Read};
-use std::os::fd::{AsFd, OwnedFd};
+use std::io;
+use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
@@ -18,12 +17,13 @@ use crate::life::service::later;
 use crate::life::state::Want;
 use crate::scribe::wire;
 use crate::sys::own::reason;
+use crate::sys::pipe;
 use crate::sys::setup::Setup;
 use crate::sys::spawn::Launch;
-use crate::sys::{pipe, signal};
 use crate::update::JOURNAL;
 
 use super::Supervisor;
+use super::errand::Errand;
 use super::events::{Event, fault};
 use super::hear::quote;
 use super::kin::Whose;
@@ -35,8 +35,6 @@ use super::scribes::own_path;
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
 /// Children that bring one update to its end, before a person has to look.
 const TRIES_MAX: u32 = 5;
-/// So much of what it said is looked at.
-const WORDS_BYTES_MAX: usize = 16 * 1024;
 /// It did not work.
 const EXIT_FAILED: u8 = 1;
 
@@ -48,24 +46,13 @@ struct Cycle {
     /// What the child has to do.
     task: Task,
     /// The child; none while the next one is still to be started.
-    child: Option<Child>,
+    child: Option<Errand>,
     /// When that is.
     again_at: Option<Instant>,
     /// Children so far.
     tries: u32,
     /// Who waits for it.
     askers: Vec<(ClientId, u64)>,
-}
-
-/// Its child.
-#[derive(Debug)]
-struct Child {
-    /// Its process, which leads a group.
-    pid: Pid,
-    /// A hold on it.
-    pidfd: Option<OwnedFd>,
-    /// What it says.
-    words: File,
 }
 
 /// All of them.
@@ -94,21 +81,6 @@ impl Updates {
     /// When the next child is started.
     pub(super) fn deadline(&self) -> Option<Instant> {
         self.0.iter().filter_map(|cycle| cycle.again_at).min()
-    }
-}
-
-impl Child {
-    /// Ends it, and what it started.
-    fn kill(&self) {
-        drop(signal::to_group(self.pid, self.pidfd.as_ref().map(AsFd::as_fd), libc::SIGKILL));
-    }
-
-    /// The last line that it has said.
-    fn last_words(&mut self) -> Option<String> {
-        let mut bytes = vec![0; WORDS_BYTES_MAX];
-        let count = self.words.read(&mut bytes).ok()?;
-        let text = String::from_utf8_lossy(bytes.get(..count).unwrap_or_default());
-        text.lines().rfind(|line| !line.trim().is_empty()).map(quote)
     }
 }
 
@@ -182,7 +154,7 @@ impl Supervisor {
     }
 
     /// The same, with what went wrong.
-    fn launch_updater(&mut self, id: Id, task: Task) -> Result<Child, String> {
+    fn launch_updater(&mut self, id: Id, task: Task) -> Result<Errand, String> {
         let text = |error: io::Error| reason(&error);
         self.make_output(id).map_err(text)?;
         let job = self.job(id, task).ok_or_else(|| "it has no \"update\" in its configuration".to_owned())?;
@@ -206,7 +178,7 @@ impl Supervisor {
                 setup: &Setup::NONE,
             })
             .map_err(|error| error.to_string())?;
-        Ok(Child { pid: process.pid, pidfd: process.pidfd, words: read.into() })
+        Ok(Errand::new(process, Some(read)))
     }
 
     /// What the child has to know.
@@ -245,7 +217,7 @@ impl Supervisor {
         let Some(cycle) = self.updates.0.get_mut(place) else { return true };
         let Some(mut child) = cycle.child.take() else { return true };
         // What it left would go on beside the next one.
-        if child.pidfd.is_some() {
+        if child.is_held() {
             child.kill();
         }
         let words = child.last_words();

@@ -48,6 +48,14 @@ pub(crate) fn parent(pid: Pid) -> Option<Pid> {
     (parent > 0).then_some(Pid(parent))
 }
 
+/// Whether a signal has stopped it: field 3 of `/proc/PID/stat`. A debugger does the same to it.
+pub(crate) fn is_frozen(pid: Pid) -> bool {
+    let stat = text(&format!("/proc/{}/stat", pid.0));
+    let state =
+        stat.as_deref().and_then(|stat| stat.rsplit_once(')')).and_then(|(_, rest)| rest.trim().get(..1));
+    matches!(state, Some("T" | "t"))
+}
+
 /// The session it is in.
 pub(crate) fn session(pid: Pid) -> Option<Pid> {
     getsid(Some(nix::unistd::Pid::from_raw(pid.0))).ok().map(|session| Pid(session.as_raw()))

@@ -27,6 +27,7 @@ mod access;
 mod alerts;
 mod attach;
 mod bridge;
+mod busy;
 mod change;
 mod channel;
 mod cleanup;

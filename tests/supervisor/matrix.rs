@@ -7,19 +7,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::probes::{fall_ill, found, often};
+use crate::probes::{fall_ill, finds, found, often};
 use crate::support::supervisor::{Setup, Supervisor, merged};
 use crate::support::{free_port, runner_program, seconds, skip, which};
-
-/// A test for each fault of a server over TCP, with the reason that is to be given.
-macro_rules! finds {
-    ($($name:ident: $kind:literal, $fault:literal, $words:literal;)*) => {
-        $(#[test]
-        fn $name() {
-            found($kind, &json!({}), $fault, $words);
-        })*
-    };
-}
 
 finds! {
     http_finds_one_that_hangs: "http", "hung", "no answer within 400ms";

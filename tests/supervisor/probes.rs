@@ -137,6 +137,8 @@ macro_rules! finds {
     };
 }
 
+pub(crate) use finds;
+
 finds! {
     http_finds_one_that_is_dead: "http", "dead", "";
     http_finds_one_that_is_stopped: "http", "stopped", "no answer within 400ms";
