@@ -36,6 +36,7 @@ mod crash;
 mod endings;
 mod env_file;
 mod files;
+mod full;
 mod hostile;
 mod hosts;
 mod import;
