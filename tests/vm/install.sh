@@ -9,6 +9,8 @@ missing=()
 need() { command -v "$1" >/dev/null || missing+=("$2"); }
 need qemu-system-x86_64 qemu-system-x86
 need cpio cpio
+# The rules of a zone whose clocks are changed.
+[ -e /usr/share/zoneinfo/Europe/Berlin ] || missing+=(tzdata)
 # A dynamic one would find no library in there.
 if [ ! -x /bin/busybox ] || ldd /bin/busybox >/dev/null 2>&1; then missing+=(busybox-static); fi
 if [ ${#missing[@]} -gt 0 ]; then
