@@ -105,7 +105,7 @@ fn the_channel_shows_one_that_is_dead() {
 
 #[test]
 fn the_channel_shows_one_that_is_stopped() {
-    heard("stopped", "no answer in time");
+    heard("stopped", "a signal has stopped it");
 }
 
 #[test]
