@@ -110,7 +110,8 @@ fn identity(identity: &Identity, limits: &Limits) -> setup::Identity {
         groups: groups.map(<[u32]>::to_vec),
         gid: gid.filter(|_| !is_own),
         uid: uid.filter(|_| !is_own),
-        bounding: limits.bounding,
+        dropped: limits.bounding.map(|kept| own::possible_capabilities() & !kept),
+        is_powerless: false,
         ambient: limits.ambient.unwrap_or(0),
         no_new_privileges: limits.no_new_privileges.unwrap_or(false),
     }

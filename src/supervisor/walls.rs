@@ -114,7 +114,7 @@ pub(super) fn spawn(
         let ports = ports(service, said);
         setup.sandbox = Some(sandbox.without_namespaces(network(service, said, &ports), host));
         if !host.drops_capabilities {
-            setup.identity.bounding = None;
+            setup.identity.is_powerless = false;
         }
         spawned = maker.spawn(&Launch { setup: &setup, ..launch });
     }
@@ -154,7 +154,8 @@ fn raise(setup: &mut Setup, service: &Service, room: &Room<'_>) -> Result<(), St
     };
     let sandbox = Sandbox::new(wanted, Host::ask());
     setup.sandbox = Some(sandbox.map_err(|lack| format!("cannot build the sandbox: {lack}"))?);
-    setup.identity.bounding = Some(0);
+    setup.identity.is_powerless = true;
+    setup.identity.dropped = None;
     setup.identity.ambient = 0;
     setup.identity.no_new_privileges = true;
     Ok(())

@@ -14,9 +14,17 @@ pub(super) const CAPABILITY_VERSION: u32 = 0x2008_0522;
 /// inheritable.
 pub(super) type Halves = [[u32; 3]; 2];
 
+/// `SECBIT_NOROOT`, `SECBIT_NO_SETUID_FIXUP`, `SECBIT_NO_CAP_AMBIENT_RAISE`, and the locks of these and of
+/// `SECBIT_KEEP_CAPS`: to be root, or to become it, brings no capability, now or ever. With no new privileges beside
+/// it, which keeps out those that files give, that is what an empty bounding set does, in one call for forty.
+const POWERLESS: c_ulong = 0xef;
+
 /// Becomes it: groups first, because who has changed the user cannot change them any more.
 pub(super) fn assume(identity: &Identity) -> Result<(), Failed> {
     groups(identity)?;
+    if identity.is_powerless {
+        prctl(Stage::Capabilities, libc::PR_SET_SECUREBITS, [POWERLESS, 0, 0, 0])?;
+    }
     user(identity)?;
     capabilities(identity)?;
     if identity.no_new_privileges {
@@ -49,11 +57,14 @@ fn user(identity: &Identity) -> Result<(), Failed> {
 
 /// Whether capabilities are to be anything but what the user has.
 const fn changes_capabilities(identity: &Identity) -> bool {
-    identity.bounding.is_some() || identity.ambient != 0
+    identity.dropped.is_some() || identity.ambient != 0
 }
 
 /// What it may do beyond its user.
 fn capabilities(identity: &Identity) -> Result<(), Failed> {
+    if identity.is_powerless {
+        return set(&Halves::default());
+    }
     if !changes_capabilities(identity) {
         return Ok(());
     }
@@ -66,38 +77,34 @@ fn capabilities(identity: &Identity) -> Result<(), Failed> {
     let ambient = halves_of(identity.ambient);
     for ([effective, permitted, inheritable], ambient) in halves.iter_mut().zip(ambient) {
         *effective = *permitted;
-        *inheritable = if identity.bounding.is_some() { ambient } else { *inheritable | ambient };
+        *inheritable = if identity.dropped.is_some() { ambient } else { *inheritable | ambient };
     }
-    // SAFETY: a valid header and both halves.
-    let set = unsafe { libc::syscall(libc::SYS_capset, header.as_ptr(), halves.as_ptr()) };
-    check(Stage::Capabilities, set)?;
-    if let Some(bounding) = identity.bounding {
-        drop_all_but(bounding)?;
+    set(&halves)?;
+    if let Some(dropped) = identity.dropped {
+        for capability in bits(dropped) {
+            prctl(Stage::Capabilities, libc::PR_CAPBSET_DROP, [capability, 0, 0, 0])?;
+        }
         let clear = number(libc::PR_CAP_AMBIENT_CLEAR_ALL);
         // A kernel too old for ambient capabilities has none to clear.
         let _cleared = prctl(Stage::Capabilities, libc::PR_CAP_AMBIENT, [clear, 0, 0, 0]);
     }
-    for capability in (0..64).filter(|bit| identity.ambient >> bit & 1 == 1) {
+    for capability in bits(identity.ambient) {
         let raise = number(libc::PR_CAP_AMBIENT_RAISE);
         prctl(Stage::Capabilities, libc::PR_CAP_AMBIENT, [raise, capability, 0, 0])?;
     }
     Ok(())
 }
 
-/// Takes out of the bounding set what is not in this one; what is out already needs no permission.
-fn drop_all_but(bounding: u64) -> Result<(), Failed> {
-    for capability in 0..64 {
-        // SAFETY: plain numbers.
-        let is_in = unsafe { libc::prctl(libc::PR_CAPBSET_READ, capability, 0, 0, 0) };
-        if is_in == -1 {
-            // The kernel knows no more of them.
-            return Ok(());
-        }
-        if is_in == 1 && bounding >> capability & 1 == 0 {
-            prctl(Stage::Capabilities, libc::PR_CAPBSET_DROP, [capability, 0, 0, 0])?;
-        }
-    }
-    Ok(())
+/// Sets its capabilities.
+fn set(halves: &Halves) -> Result<(), Failed> {
+    let header = [CAPABILITY_VERSION, 0];
+    // SAFETY: a valid header of our own process, and both halves.
+    check(Stage::Capabilities, unsafe { libc::syscall(libc::SYS_capset, header.as_ptr(), halves.as_ptr()) })
+}
+
+/// The numbers of a set.
+fn bits(set: u64) -> impl Iterator<Item = c_ulong> {
+    (0..64).filter(move |bit| set >> bit & 1 == 1)
 }
 
 /// The two halves of a set.

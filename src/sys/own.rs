@@ -124,3 +124,15 @@ pub(crate) fn is_oom_protected() -> bool {
         std::fs::read_to_string("/proc/self/oom_score_adj").is_ok_and(|text| text.starts_with('-'))
     })
 }
+
+/// Capabilities that we and our children can have at all, a bit for each. Asked once.
+pub(crate) fn possible_capabilities() -> u64 {
+    static POSSIBLE: OnceLock<u64> = OnceLock::new();
+    *POSSIBLE.get_or_init(|| {
+        // SAFETY: plain numbers; the kernel knows no more of them when it does not answer.
+        let is_in = |number: u32| unsafe { libc::prctl(libc::PR_CAPBSET_READ, number, 0, 0, 0) };
+        let answers =
+            (0..u64::BITS).map(|number| (number, is_in(number))).take_while(|(_, is_in)| *is_in != -1);
+        answers.filter(|(_, is_in)| *is_in == 1).fold(0, |set, (number, _)| set | 1 << number)
+    })
+}

@@ -43,8 +43,9 @@ impl Setup<'_> {
             groups: None,
             gid: None,
             uid: None,
-            bounding: None,
+            dropped: None,
             ambient: 0,
+            is_powerless: false,
             no_new_privileges: false,
         },
     };
@@ -76,10 +77,12 @@ pub(crate) struct Identity {
     pub(crate) gid: Option<libc::gid_t>,
     /// User.
     pub(crate) uid: Option<libc::uid_t>,
-    /// Capabilities it can have at all, a bit for each.
-    pub(crate) bounding: Option<u64>,
+    /// Capabilities that we could have and it cannot, a bit for each; none that it inherits are left then.
+    pub(crate) dropped: Option<u64>,
     /// Capabilities it has whoever it is.
     pub(crate) ambient: u64,
+    /// Whether it has no capabilities, and being root brings none.
+    pub(crate) is_powerless: bool,
     /// Whether it can gain no privileges.
     pub(crate) no_new_privileges: bool,
 }

@@ -1,46 +1,12 @@
 //! The filter of system calls: what could take a wall down, reach the machine past the walls, or attack the kernel
-//! where no server has business, is refused. A program of the kernel's own small machine, made ready by the parent.
+//! where no server has business, is refused. How a call is found among them is known in `program`.
 
 use std::ffi::{c_int, c_long, c_ulong};
 
 use super::super::child::check;
 use super::super::stage::{Failed, Stage};
 use super::Network;
-
-/// What the kernel calls this processor.
-#[cfg(target_arch = "x86_64")]
-const MACHINE: u32 = 0xc000_003e;
-/// What the kernel calls this processor.
-#[cfg(target_arch = "aarch64")]
-const MACHINE: u32 = 0xc000_00b7;
-
-/// Calls that are looked at one after the other.
-const GROUP: usize = 8;
-
-/// From here on numbers are those of the 32-bit world on this processor.
-const FOREIGN: u32 = 0x4000_0000;
-
-/// `ld [k]`, `jeq k`, `jge k`, `jset k`, `and k`, `ja k`, `ret k`
-const LOAD: u16 = 0x20;
-/// See [`LOAD`].
-const IF_EQUAL: u16 = 0x15;
-/// See [`LOAD`].
-const IF_AT_LEAST: u16 = 0x35;
-/// See [`LOAD`].
-const IF_ANY_BIT: u16 = 0x45;
-/// See [`LOAD`].
-const AND: u16 = 0x54;
-/// See [`LOAD`].
-const JUMP: u16 = 0x05;
-/// See [`LOAD`].
-const RETURN: u16 = 0x06;
-
-/// Where the number, the processor and the arguments (lower halves) are.
-const NUMBER: u32 = 0;
-/// See [`NUMBER`].
-const PROCESSOR: u32 = 4;
-/// See [`NUMBER`].
-const ARGUMENTS: [u32; 4] = [16, 24, 32, 40];
+use super::program::{self, AND, ARGUMENTS, Body, IF_ANY_BIT, IF_EQUAL, LOAD, RETURN, branch, step};
 
 /// Calls that are refused whatever they ask for.
 const REFUSED: &[c_long] = &[
@@ -105,6 +71,7 @@ const UNKNOWN: &[c_long] = &[
     libc::SYS_shmget,
     libc::SYS_shmat,
     libc::SYS_shmctl,
+    libc::SYS_shmdt,
     libc::SYS_semget,
     libc::SYS_semop,
     libc::SYS_semtimedop,
@@ -158,16 +125,6 @@ const NAMESPACES: c_int = libc::CLONE_NEWNS
 /// The bits of a socket's type that are no flags.
 const TYPE: u32 = 0xf;
 
-/// One instruction that does not branch.
-const fn step(code: u16, k: u32) -> libc::sock_filter {
-    libc::sock_filter { code, jt: 0, jf: 0, k }
-}
-
-/// One that skips so many.
-const fn branch(code: u16, k: u32, yes: u8, no: u8) -> libc::sock_filter {
-    libc::sock_filter { code, jt: yes, jf: no, k }
-}
-
 /// Ends with an errno.
 fn refuse(errno: c_int) -> libc::sock_filter {
     step(RETURN, libc::SECCOMP_RET_ERRNO | errno.unsigned_abs())
@@ -180,38 +137,12 @@ fn number(call: c_long) -> u32 {
 
 /// The program. Where nothing else keeps a socket that was handed in from being turned round, `connect` is refused
 /// as well.
-pub(super) fn program(network: Network<'_>, has_port_rules: bool) -> Vec<libc::sock_filter> {
-    let mut rules = rules(network, has_port_rules);
-    rules.sort_by_key(|(number, _)| *number);
-    let allow = step(RETURN, libc::SECCOMP_RET_ALLOW);
-    let mut program = vec![
-        step(LOAD, PROCESSOR),
-        branch(IF_EQUAL, MACHINE, 1, 0),
-        step(RETURN, libc::SECCOMP_RET_KILL_PROCESS),
-        step(LOAD, NUMBER),
-        branch(IF_AT_LEAST, FOREIGN, 0, 1),
-        refuse(libc::ENOSYS),
-    ];
-    // The kernel runs it once for every number there is when it is installed: most of it is skipped at a leap.
-    let mut groups = rules.chunks(GROUP).peekable();
-    while let Some(group) = groups.next() {
-        let mut part = Vec::new();
-        for (number, body) in group {
-            part.push(branch(IF_EQUAL, *number, 0, u8::try_from(body.len()).unwrap_or(u8::MAX)));
-            part.extend_from_slice(body);
-        }
-        part.push(allow);
-        if let Some((next, _)) = groups.peek().and_then(|group| group.first()) {
-            program.push(branch(IF_AT_LEAST, *next, 0, 1));
-            program.push(step(JUMP, u32::try_from(part.len()).unwrap_or(u32::MAX)));
-        }
-        program.extend(part);
-    }
-    program
+pub(super) fn program(network: Network<'_>, has_port_rules: bool) -> Body {
+    program::of(rules(network, has_port_rules), refuse(libc::ENOSYS))
 }
 
 /// Each call that is not simply allowed, and what decides about it.
-fn rules(network: Network<'_>, has_port_rules: bool) -> Vec<(u32, Vec<libc::sock_filter>)> {
+fn rules(network: Network<'_>, has_port_rules: bool) -> Vec<(u32, Body)> {
     let allow = step(RETURN, libc::SECCOMP_RET_ALLOW);
     let mut rules = Vec::new();
     let mut rule = |call: c_long, body: &[libc::sock_filter]| rules.push((number(call), body.to_vec()));
@@ -264,7 +195,7 @@ fn rules(network: Network<'_>, has_port_rules: bool) -> Vec<(u32, Vec<libc::sock
 }
 
 /// Which sockets can be made: first the family, then, where only TCP is left, type and protocol.
-fn sockets(network: Network<'_>) -> Vec<libc::sock_filter> {
+fn sockets(network: Network<'_>) -> Body {
     let allow = step(RETURN, libc::SECCOMP_RET_ALLOW);
     let [family, kind, protocol, _] = ARGUMENTS;
     let is = |value: c_int, yes, no| branch(IF_EQUAL, value.unsigned_abs(), yes, no);
@@ -306,4 +237,72 @@ pub(super) fn install(program: &[libc::sock_filter]) -> Result<(), Failed> {
     let (set, none): (_, c_ulong) = (libc::SECCOMP_SET_MODE_FILTER, 0);
     // SAFETY: a valid program of so many instructions, which is only read.
     check(Stage::Filter, unsafe { libc::syscall(libc::SYS_seccomp, set, none, &raw const whole) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::program::{IF_AT_LEAST, MACHINE, NUMBER, PROCESSOR};
+    use super::*;
+
+    /// What the kernel's machine makes of a call.
+    fn run(program: &[libc::sock_filter], call: c_long, arguments: [u32; 4]) -> u32 {
+        let (mut rest, mut accumulator) = (program, 0);
+        while let Some((it, next)) = rest.split_first() {
+            let mut go = |is| rest = &next[usize::from(if is { it.jt } else { it.jf })..];
+            match it.code {
+                LOAD if it.k == NUMBER => accumulator = number(call),
+                LOAD if it.k == PROCESSOR => accumulator = MACHINE,
+                LOAD => accumulator = arguments[ARGUMENTS.iter().position(|place| *place == it.k).unwrap()],
+                AND => accumulator &= it.k,
+                IF_EQUAL => go(accumulator == it.k),
+                IF_AT_LEAST => go(accumulator >= it.k),
+                IF_ANY_BIT => go(accumulator & it.k != 0),
+                RETURN => return it.k,
+                other => panic!("{other} is no instruction of ours"),
+            }
+            if [LOAD, AND].contains(&it.code) {
+                rest = next;
+            }
+        }
+        panic!("it does not end")
+    }
+
+    #[test]
+    fn every_call_is_decided_as_the_lists_say() {
+        let networks = [
+            Network::Off,
+            Network::Host,
+            Network::Listen(&[80]),
+            Network::Own { is_given_sockets: false },
+            Network::Own { is_given_sockets: true },
+        ];
+        let (allow, refused) = (libc::SECCOMP_RET_ALLOW, refuse(libc::EPERM).k);
+        for (network, has_ports) in
+            networks.into_iter().flat_map(|network| [(network, true), (network, false)])
+        {
+            let program = program(network, has_ports);
+            assert!(program.len() < 255, "a branch reaches no further: {}", program.len());
+            let rules = rules(network, has_ports);
+            for call in 0..1000 {
+                let named = |list: &[c_long]| list.contains(&call);
+                let said = run(&program, call, [0; 4]);
+                if named(REFUSED) {
+                    assert_eq!(said, refused, "{call}");
+                } else if named(UNKNOWN) {
+                    assert_eq!(said, refuse(libc::ENOSYS).k, "{call}");
+                } else if rules.iter().all(|(number, _)| i64::from(*number) != call) {
+                    assert_eq!(said, allow, "{call}");
+                }
+            }
+            assert_eq!(run(&program, 0x4000_0000, [0; 4]), refuse(libc::ENOSYS).k);
+            let user = libc::CLONE_NEWUSER.unsigned_abs();
+            let [clone, mode] = [user, 0].map(|flags| run(&program, libc::SYS_clone, [flags, 0, 0, 0]));
+            assert_eq!((clone, mode), (refused, allow));
+            assert_eq!(run(&program, libc::SYS_fchmodat, [0, 0, 0o4755, 0]), refused);
+            assert_eq!(run(&program, libc::SYS_fchmodat, [0, 0, 0o755, 0]), allow);
+            let inet = libc::AF_INET.unsigned_abs();
+            let socket = run(&program, libc::SYS_socket, [inet, libc::SOCK_STREAM.unsigned_abs(), 0, 0]);
+            assert_eq!(socket == allow, network != Network::Off);
+        }
+    }
 }

@@ -7,6 +7,7 @@
 //! (`filter`). All of it is done by the process itself, on its way to the program: nothing stays behind.
 
 mod filter;
+mod program;
 mod rules;
 mod view;
 
@@ -15,6 +16,7 @@ use std::ffi::{CString, c_int};
 use std::os::fd::RawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use super::setup::Setup;
 use super::stage::Failed;
@@ -184,13 +186,14 @@ pub(crate) struct Host {
 }
 
 impl Host {
-    /// Asks the kernel.
+    /// Asks the kernel, once: neither it nor our own rights change while we run.
     pub(crate) fn ask() -> Self {
-        Self {
+        static HOST: OnceLock<Host> = OnceLock::new();
+        *HOST.get_or_init(|| Self {
             abi: rules::abi(),
             is_privileged: has_capability(CAP_SYS_ADMIN),
             drops_capabilities: has_capability(CAP_SETPCAP),
-        }
+        })
     }
 }
 
@@ -248,7 +251,7 @@ impl Sandbox {
         Ok(Self {
             namespaces,
             maps: (!host.is_privileged).then(maps),
-            rules: (host.abi > 0).then(|| rules::Rules::new(host.abi, &view, true, wanted.network)),
+            rules: (host.abi > 0).then(|| rules::Rules::new(host.abi, true, wanted.network)),
             filter: filter::program(wanted.network, host.abi >= ABI_PORTS),
             memory: CString::new(format!("size={},nr_inodes=65536,mode=755", wanted.tmp_bytes))
                 .unwrap_or_default(),
@@ -266,8 +269,10 @@ impl Sandbox {
         let open = network == Network::Off && host.abi < ABI_SCOPE;
         let lost = Wall::View.bit() | Wall::Processes.bit() | if open { Wall::Network.bit() } else { 0 };
         let filter = filter::program(network, host.abi >= ABI_PORTS);
-        let rules = (host.abi > 0).then(|| rules::Rules::new(host.abi, &self.view, false, network));
+        let rules = (host.abi > 0).then(|| rules::Rules::new(host.abi, false, network));
         let missing = Cell::new(self.missing.get() | lost);
+        // What the child before had open is gone with it.
+        self.view.iter().for_each(|entry| entry.tree.set(-1));
         Self { namespaces: 0, maps: None, rules, filter, missing, ..self }
     }
 
@@ -339,12 +344,15 @@ fn has_capability(number: u32) -> bool {
     got == 0 && effective >> number & 1 == 1
 }
 
-/// The child's part while it still has every right: its new root.
+/// The child's part while it still has every right and may open descriptors: its new root, and what Landlock is to
+/// hold.
 pub(super) fn enter(setup: &Setup) -> Result<(), Failed> {
-    match &setup.sandbox {
-        Some(sandbox) if sandbox.has_namespaces() => view::enter(sandbox),
-        Some(_) | None => Ok(()),
+    let Some(sandbox) = &setup.sandbox else { return Ok(()) };
+    if sandbox.has_namespaces() {
+        view::enter(sandbox)?;
     }
+    let Some(rules) = &sandbox.rules else { return Ok(()) };
+    rules.make(&sandbox.view).or_else(|failed| sandbox.lack(Wall::Rules, failed))
 }
 
 /// The child's part once it has no right left: Landlock, and then the filter, which lets none of this through.

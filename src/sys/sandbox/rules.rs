@@ -1,8 +1,10 @@
 //! Landlock: what the process may do to files, ports and other processes, held by the kernel a second time. The
 //! rules are made ready by the parent; as in `child`, the child allocates nothing.
 
-use std::ffi::{CString, c_int, c_long, c_uint};
+use std::cell::Cell;
+use std::ffi::{c_int, c_long, c_uint};
 use std::mem::size_of;
+use std::os::fd::RawFd;
 
 use super::super::child::check;
 use super::super::stage::{Failed, Stage};
@@ -47,10 +49,12 @@ pub(super) struct Rules {
     handled: [u64; 3],
     /// As much of that as the kernel knows.
     handled_bytes: usize,
-    /// What is allowed of which paths.
-    paths: Vec<(CString, u64)>,
+    /// Whether the process has mounts of its own: nothing but what it may read is there to be read then.
+    has_mounts: bool,
     /// Ports that may be bound.
     ports: Vec<u16>,
+    /// The set of them, from when the child has made it.
+    set: Cell<RawFd>,
 }
 
 /// The ABI of the kernel's Landlock; 0 for none.
@@ -63,7 +67,7 @@ pub(super) fn abi() -> u32 {
 
 impl Rules {
     /// Rules for a view. Inside mounts of its own only writing is ruled, because nothing else is there to be read.
-    pub(super) fn new(abi: u32, view: &[Entry], has_mounts: bool, network: Network<'_>) -> Self {
+    pub(super) fn new(abi: u32, has_mounts: bool, network: Network<'_>) -> Self {
         let mut write = WRITE;
         if abi >= 2 {
             write |= REFER;
@@ -72,18 +76,6 @@ impl Rules {
             write |= TRUNCATE;
         }
         let read = if has_mounts { 0 } else { READ };
-        let paths = view.iter().filter_map(|entry| {
-            let allowed = match entry.access {
-                Access::Write => read | write,
-                // Without mounts there is only that of everybody.
-                Access::Tmp if has_mounts => write,
-                Access::Device => (read | write) & OF_FILES,
-                Access::System | Access::Read | Access::Processes => read,
-                Access::Hidden | Access::Empty | Access::Tmp => 0,
-            };
-            (allowed != 0).then(|| (entry.path.clone(), allowed))
-        });
-        let paths = paths.collect();
         let (ports, net) = match network {
             Network::Off => (Vec::new(), BIND | CONNECT),
             Network::Listen(ports) => (ports.to_vec(), BIND | CONNECT),
@@ -100,26 +92,45 @@ impl Rules {
             1
         };
         let ports = if abi >= ABI_PORTS { ports } else { Vec::new() };
-        Self { handled, handled_bytes: words.saturating_mul(size_of::<u64>()), paths, ports }
+        let handled_bytes = words.saturating_mul(size_of::<u64>());
+        Self { handled, handled_bytes, has_mounts, ports, set: Cell::new(-1) }
     }
 
-    /// The child: from here on they hold.
-    pub(super) fn restrict(&self) -> Result<(), Failed> {
+    /// What is allowed of a path.
+    fn allowed(&self, access: Access) -> u64 {
+        let [files, ..] = self.handled;
+        match access {
+            Access::Write => files,
+            // Without mounts there is only that of everybody.
+            Access::Tmp if self.has_mounts => files,
+            Access::Device => files & OF_FILES,
+            Access::System | Access::Read | Access::Processes => files & READ,
+            Access::Hidden | Access::Empty | Access::Tmp => 0,
+        }
+    }
+
+    /// The child: makes the set of them, while it may open descriptors. Those are closed by exec.
+    pub(super) fn make(&self, view: &[Entry]) -> Result<(), Failed> {
         let (place, bytes) = (self.handled.as_ptr(), self.handled_bytes);
         // SAFETY: a valid `struct landlock_ruleset_attr` of so many bytes.
         let set = unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, place, bytes, 0) };
         rule(set)?;
-        for (path, allowed) in &self.paths {
-            // SAFETY: a C string and plain numbers.
-            let folder = unsafe { libc::open(path.as_ptr(), libc::O_PATH | libc::O_CLOEXEC) };
-            if folder == -1 {
-                // What is not there needs no rule.
+        for entry in view {
+            let allowed = self.allowed(entry.access);
+            if allowed == 0 {
                 continue;
             }
-            let added = allow(set, *allowed, folder);
-            // SAFETY: just opened, and nobody else's.
-            unsafe { libc::close(folder) };
-            added?;
+            let folder = match entry.tree.get() {
+                // SAFETY: a C string and plain numbers.
+                -1 if !self.has_mounts => unsafe {
+                    libc::open(entry.path.as_ptr(), libc::O_PATH | libc::O_CLOEXEC)
+                },
+                mounted => mounted,
+            };
+            // What is not there needs no rule.
+            if folder >= 0 {
+                allow(set, allowed, folder)?;
+            }
         }
         for port in &self.ports {
             let attribute = [BIND, u64::from(*port)];
@@ -127,8 +138,18 @@ impl Rules {
             // SAFETY: a valid `struct landlock_net_port_attr`.
             rule(unsafe { libc::syscall(libc::SYS_landlock_add_rule, set, PORT, place, 0) })?;
         }
-        // SAFETY: plain numbers. The descriptor of the set is closed by exec.
-        rule(unsafe { libc::syscall(libc::SYS_landlock_restrict_self, set, 0) })
+        self.set.set(c_int::try_from(set).unwrap_or(-1));
+        Ok(())
+    }
+
+    /// The child: from here on they hold.
+    pub(super) fn restrict(&self) -> Result<(), Failed> {
+        match self.set.get() {
+            // It is missing, which is noted already.
+            -1 => Ok(()),
+            // SAFETY: plain numbers.
+            set => rule(unsafe { libc::syscall(libc::SYS_landlock_restrict_self, set, 0) }),
+        }
     }
 }
 

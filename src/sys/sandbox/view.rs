@@ -50,6 +50,8 @@ const LINKS: [(&CStr, &CStr); 6] = [
 ];
 /// In the place of a tree: a hidden folder has an empty one on it.
 const COVERED: RawFd = -2;
+/// In the place of a tree: it is a link of the system, and stays one.
+const LINK: RawFd = -3;
 /// Longest link of the system that stays a link.
 const LINK_BYTES_MAX: usize = 256;
 
@@ -83,7 +85,8 @@ fn build(sandbox: &Sandbox) -> Result<(), Failed> {
     // SAFETY: a C string.
     view(unsafe { libc::umount2(c".".as_ptr(), libc::MNT_DETACH) })?;
     go(c"/")?;
-    make_file(VOID, 0)?;
+    // SAFETY: a C string.
+    view(unsafe { libc::mknod(VOID.as_ptr(), libc::S_IFREG, 0) })?;
     each(sandbox, place)?;
     for (target, link) in LINKS {
         // SAFETY: C strings. Without `/dev` there is no place for them, nor need.
@@ -130,7 +133,7 @@ fn open(sandbox: &Sandbox, entry: &Entry) -> Result<(), Failed> {
     let attributes = match entry.access {
         Access::Tmp | Access::Hidden | Access::Empty => return Ok(()),
         Access::Processes => return open_processes(sandbox, entry),
-        Access::System if is_link(&entry.path) => return Ok(()),
+        Access::System if !is_there_itself(entry) => return Ok(()),
         Access::System | Access::Read => READ_ONLY | NO_SETUID | NO_DEVICES,
         Access::Write => NO_SETUID | NO_DEVICES,
         // It can be written all the same, but not changed by one who owns it.
@@ -172,24 +175,26 @@ fn new_processes() -> Result<RawFd, Failed> {
     // SAFETY: plain numbers, and null where nothing is asked for.
     view(unsafe { libc::syscall(libc::SYS_fsconfig, context, FS_CREATE, none, none, 0) })?;
     let attributes = READ_ONLY | NO_SETUID | NO_DEVICES | NO_EXEC;
-    // SAFETY: plain numbers.
+    // SAFETY: plain numbers. What is opened here is closed by exec.
     let tree = unsafe { libc::syscall(libc::SYS_fsmount, context, FS_CLOEXEC, attributes) };
-    // SAFETY: just opened, and nobody else's.
-    unsafe { libc::close(descriptor(context)) };
     view(tree)?;
     Ok(descriptor(tree))
 }
 
-/// Whether a name of the system is a link, as `/bin` is in most.
-fn is_link(path: &CStr) -> bool {
+/// Whether a name of the system is there, and no link, as `/bin` is in most.
+fn is_there_itself(entry: &Entry) -> bool {
     let mut byte = [0_u8; 1];
     // SAFETY: room for one byte.
-    unsafe { libc::readlink(path.as_ptr(), byte.as_mut_ptr().cast(), 1) == 1 }
+    let length = unsafe { libc::readlink(entry.path.as_ptr(), byte.as_mut_ptr().cast(), 1) };
+    if length == 1 {
+        entry.tree.set(LINK);
+    }
+    length == -1 && errno() == libc::EINVAL
 }
 
 /// Makes the link anew that was one in the old root; the working directory is the new one.
 fn keep_link(entry: &Entry) -> Result<(), Failed> {
-    if entry.access != Access::System || entry.tree.get() != -1 || !entry.parents.is_empty() {
+    if entry.tree.get() != LINK || !entry.parents.is_empty() {
         return Ok(());
     }
     let mut target = [0_u8; LINK_BYTES_MAX];
@@ -208,34 +213,44 @@ fn keep_link(entry: &Entry) -> Result<(), Failed> {
 /// Mounts what was opened, or makes what is new.
 fn place(entry: &Entry) -> Result<(), Failed> {
     let tree = entry.tree.get();
-    let is_made = matches!(entry.access, Access::Tmp | Access::Empty);
-    if entry.access == Access::Hidden {
-        return hide(entry);
-    }
-    if tree == -1 && !is_made {
-        return Ok(());
-    }
-    for parent in &entry.parents {
-        make_folder(parent);
-    }
-    if is_made {
-        make_folder(&entry.path);
-        return if entry.access == Access::Tmp { open_up(&entry.path) } else { Ok(()) };
-    }
-    match mode(tree, c"") {
-        Some(libc::S_IFDIR) => make_folder(&entry.path),
-        // It is there already where its folder is shown as well.
-        Some(_) | None => drop(make_file(&entry.path, 0o444)),
+    match entry.access {
+        Access::Hidden => return hide(entry),
+        Access::Empty => {
+            make(entry, make_folder);
+            return Ok(());
+        }
+        Access::Tmp => {
+            make(entry, make_folder);
+            return open_up(entry);
+        }
+        Access::Device | Access::System | Access::Processes | Access::Read | Access::Write if tree < 0 => {
+            return Ok(());
+        }
+        Access::System | Access::Processes => make(entry, make_folder),
+        Access::Read | Access::Write if mode(tree, c"") == Some(libc::S_IFDIR) => make(entry, make_folder),
+        Access::Device | Access::Read | Access::Write => make(entry, make_file),
     }
     attach(tree, &entry.path)
 }
 
+/// Makes what something is to be mounted on, and the folders that lead there where they are missing. It may be there
+/// already, where its folder is shown as well; that it is there is found out by its use.
+fn make(entry: &Entry, make: fn(&CStr) -> c_int) {
+    if make(&entry.path) == -1 && errno() == libc::ENOENT {
+        for parent in &entry.parents {
+            make_folder(parent);
+        }
+        make(&entry.path);
+    }
+}
+
 /// Makes a folder of the new root one that everybody can write, and keeps it so when the root becomes read-only:
 /// by a mount of its own.
-fn open_up(path: &CStr) -> Result<(), Failed> {
+fn open_up(entry: &Entry) -> Result<(), Failed> {
     // SAFETY: a C string.
-    view(unsafe { libc::chmod(path.as_ptr(), 0o1777) })?;
-    attach(clone(path)?, path)
+    view(unsafe { libc::chmod(entry.path.as_ptr(), 0o1777) })?;
+    entry.tree.set(clone(&entry.path)?);
+    attach(entry.tree.get(), &entry.path)
 }
 
 /// Puts something empty in the place of what the view would show.
@@ -268,14 +283,11 @@ fn clone(path: &CStr) -> Result<RawFd, Failed> {
     Ok(descriptor(tree))
 }
 
-/// Mounts a tree, whose descriptor is of no use any more then.
+/// Mounts a tree; its descriptor is closed by exec.
 fn attach(tree: RawFd, path: &CStr) -> Result<(), Failed> {
     let (from, flags) = (c"".as_ptr(), MOVE_EMPTY_PATH);
     // SAFETY: C strings and plain numbers.
-    view(unsafe { libc::syscall(libc::SYS_move_mount, tree, from, libc::AT_FDCWD, path.as_ptr(), flags) })?;
-    // SAFETY: opened by this child, and nobody else's.
-    unsafe { libc::close(tree) };
-    Ok(())
+    view(unsafe { libc::syscall(libc::SYS_move_mount, tree, from, libc::AT_FDCWD, path.as_ptr(), flags) })
 }
 
 /// Adds attributes to a mount.
@@ -310,16 +322,16 @@ fn mode(folder: RawFd, path: &CStr) -> Option<libc::mode_t> {
     (known == 0).then_some(about.st_mode & libc::S_IFMT)
 }
 
-/// Makes a folder where there is none; whether there is one now is found out by its use.
-fn make_folder(path: &CStr) {
+/// Makes a folder.
+fn make_folder(path: &CStr) -> c_int {
     // SAFETY: a C string.
-    unsafe { libc::mkdir(path.as_ptr(), 0o755) };
+    unsafe { libc::mkdir(path.as_ptr(), 0o755) }
 }
 
 /// Makes an empty file.
-fn make_file(path: &CStr, mode: libc::mode_t) -> Result<(), Failed> {
+fn make_file(path: &CStr) -> c_int {
     // SAFETY: a C string.
-    view(unsafe { libc::mknod(path.as_ptr(), libc::S_IFREG | mode, 0) })
+    unsafe { libc::mknod(path.as_ptr(), libc::S_IFREG | 0o444, 0) }
 }
 
 /// `chdir`
