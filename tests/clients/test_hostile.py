@@ -85,7 +85,7 @@ class Caller:
                 # It may have been closed between two calls.
                 self.link = None
                 assert attempt == 0, "not answered"
-        lines = [line[5:] for line in text.splitlines() if line.startswith("data:") and line[5:].strip()] or [text]
+        lines = [line[5:] for line in text.split("\n") if line.startswith("data:") and line[5:].strip()] or [text]
         answer = json.loads(lines[-1])
         assert reply.status < 500 and answer["id"] == 1 and ("result" in answer or "error" in answer), (reply.status, text)
         return answer
