@@ -6,9 +6,10 @@ use std::io::{self, Read, Write};
 use std::net::Shutdown;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::thread;
+use std::time::Duration;
 
 use super::arguments::Invocation;
 use super::failure::{FAILED, Failure, OK};
@@ -20,12 +21,25 @@ use crate::config::STDIO_SCHEME;
 use crate::control::client::Client;
 use crate::control::wire::{Named, Order};
 use crate::sys::own::reason;
+use crate::sys::wait::pause;
 
 /// Room for what is on its way, in each direction.
 const BUFFER_BYTES: usize = 32 * 1024;
 
+/// The state in which a server answers.
+const RUNNING: &str = "running";
+
 /// States in which somebody listens on its socket.
-const LISTENING: [&str; 2] = ["running", "listening"];
+const LISTENING: [&str; 2] = [RUNNING, "listening"];
+
+/// States of a server that did not come to run.
+const FAILED_STATES: [&str; 3] = ["backoff", "error", "stopped"];
+
+/// How often a server that starts for us is looked at.
+const LOOK_AGAIN: Duration = Duration::from_millis(200);
+
+/// Room for the looking, which reads reports.
+const WATCH_STACK_BYTES: usize = 256 * 1024;
 
 /// `attach SERVER`.
 pub(super) fn answer(invocation: &Invocation, places: &Places) -> Result<u8, Failure> {
@@ -54,10 +68,41 @@ pub(super) fn answer(invocation: &Invocation, places: &Places) -> Result<u8, Fai
         Failure::new(FAILED, format!("cannot attach to {name} at {path}: {}", reason(&error)))
     };
     let stream = UnixStream::connect(&path).map_err(cannot)?;
-    if converse(stream).map_err(cannot)? {
+    let failed = Arc::new(OnceLock::new());
+    if &*service.status != RUNNING {
+        // The supervisor holds the socket until the server is there, which may never be.
+        let (watched, failed) = (stream.try_clone().map_err(cannot)?, Arc::clone(&failed));
+        thread::Builder::new()
+            .stack_size(WATCH_STACK_BYTES)
+            .spawn(move || watch(client, &service, &watched, &failed))
+            .map_err(cannot)?;
+    }
+    let is_over = converse(stream).map_err(cannot)?;
+    if let Some(reason) = failed.get() {
+        return Err(Failure::new(FAILED, format!("cannot attach to {name}: {reason}")));
+    }
+    if is_over {
         return Ok(OK);
     }
     Err(Failure::new(FAILED, format!("cannot stay attached to {name}: the server hung up")))
+}
+
+/// Hangs up, and says why, when a server that was to start for us fails; until it runs.
+fn watch(mut client: Client, before: &Service, stream: &UnixStream, failed: &OnceLock<Box<str>>) {
+    let names = [before.server_id.clone()];
+    // A supervisor that is gone takes the socket along.
+    while let Ok(now) = look(&mut client, &names) {
+        if &*now.status == RUNNING {
+            return;
+        }
+        if now.restart_count > before.restart_count || FAILED_STATES.contains(&&*now.status) {
+            let reason = now.last_error.unwrap_or_else(|| format!("it is {}", now.status).into());
+            drop(failed.set(reason));
+            drop(stream.shutdown(Shutdown::Both));
+            return;
+        }
+        pause(LOOK_AGAIN);
+    }
 }
 
 /// The server as it is now.

@@ -120,6 +120,10 @@ fn a_server_that_does_not_run_is_started() {
             &json!({ "mcpConfig": { "transport": "stdio", "command": ["/nonexistent"] },
             "start": "manual", "restartPolicy": { "maxRetries": 0 } }),
         )
+        .service(
+            "lost",
+            &json!({ "mcpConfig": { "transport": "stdio", "command": ["/nonexistent"] }, "start": "on-demand" }),
+        )
         .start();
     supervisor.wait_for("demand", "listening", seconds(5));
     assert_eq!(supervisor.service("manual")["status"], "stopped");
@@ -134,6 +138,12 @@ fn a_server_that_does_not_run_is_started() {
     let (code, said) = Attached::new(&supervisor, "broken").end();
     assert_eq!(code, Some(1), "{said}");
     assert!(said.starts_with("mcp-init: cannot"), "{said}");
+    // The socket is there, and what should come to it never does.
+    let mut client = Attached::new(&supervisor, "lost");
+    assert_eq!(client.hear(), Value::Null);
+    let (code, said) = client.end();
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.starts_with("mcp-init: cannot attach to lost: cannot bridge /nonexistent"), "{said}");
 }
 
 #[test]
