@@ -118,6 +118,12 @@ bench: build ## Compare with the floor, runit, s6 and supervisord (installs them
 	tests/bench/install.sh
 	$(TESTED) $(PYTHON) tests/bench/bench.py
 
+.PHONY: bench-walls
+bench-walls: build ## What limits and a sandbox cost, beside a floor that builds the same walls, and bubblewrap (root)
+	tests/bench/install.sh
+	$(TESTED) $(PYTHON) tests/bench/bench.py --rows start,stop --sizes 100 \
+		--peers floor,floor+log,floor+walls,mcp-init,limited,strict,bwrap
+
 .PHONY: bench-bridge
 bench-bridge: build ## Compare the bridge with supergateway and mcp-proxy
 	@tests/install.sh

@@ -52,7 +52,7 @@ if ! command -v apt-get >/dev/null 2>&1 || ! command -v dpkg-deb >/dev/null 2>&1
 fi
 
 mkdir -p "$debs" "$peers"
-for package in runit daemontools supervisor python3-pkg-resources tini; do
+for package in runit daemontools supervisor python3-pkg-resources tini bubblewrap; do
     unpack "$package" || say "cannot download $package: left out"
 done
 if ! command -v s6-svscan >/dev/null 2>&1; then

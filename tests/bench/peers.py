@@ -7,127 +7,17 @@ it can; run scripts are `#!/bin/sh` and `exec`, as people write them.
 import contextlib
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+from floors import Bubblewrap, Floor, FloorLog, FloorWalls
+from peer import TOP, Peer
+
 KEEP = 10
 ROTATE = 1_000_000  # no multiple of a line's length: a careless logger shows its cuts
-TOP = Path(__file__).resolve().parents[2]
-
-
-class Peer:
-    """One supervisor, with a home folder of its own for each measurement."""
-
-    name = ""
-    brake = "none"
-    captures = True
-    walled = False  # whether its services are process 1 of all they see: the pid they stamp is nobody's out here
-
-    def __init__(self, programs, cache):
-        self.programs = programs
-        self.cache = cache
-        self.home = Path("/")
-        self.services = {}
-        bins = [str(cache / "peers" / part) for part in ("usr/bin", "usr/sbin")]
-        self.env = {"PATH": ":".join([*bins, os.environ.get("PATH", "/usr/bin:/bin")]), "HOME": "/", "LANG": "C"}
-
-    def find(self, program):
-        """The path of a program of this peer, or None."""
-        return shutil.which(program, path=self.env["PATH"])
-
-    def missing(self):
-        """Why this peer cannot be measured here, or None."""
-        return None
-
-    def lay_out(self, home, services, timestamps=False):
-        """Writes what the peer needs to run `services`, {id: argv}, below the new folder `home`."""
-        self.home = home
-        self.services = services
-        self.write_files(timestamps)
-
-    def write_files(self, timestamps):
-        """The peer's own files."""
-
-    def command(self):
-        """What starts it."""
-        raise NotImplementedError
-
-    def stop(self, pid):
-        """Asks it, or its tools, to end everything; returns at once."""
-        os.kill(pid, signal.SIGTERM)
-
-    def status(self, service=None):
-        """The command that tells the status of one service, or of all; None where there is none."""
-        return None
-
-    def logs(self, service):
-        """The files that hold this service's output, oldest first."""
-        folder = self.home / "log" / service
-        kept = [path for path in folder.glob("*") if path.name not in ("lock", "state", "config")]
-        return sorted(kept, key=lambda path: (path.name == "current", path.name))
-
-    def stamps_log(self):
-        """Whether its logger can put a time in front of each line."""
-        return False
-
-    def script(self, path, text):
-        """Writes an executable shell script."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(f"#!/bin/sh\n{text}\n", encoding="utf-8")
-        path.chmod(0o755)
-
-
-class Floor(Peer):
-    """The system calls alone; nothing captured, nothing kept."""
-
-    name = "floor"
-    captures = False
-
-    def command(self):
-        argv = next(iter(self.services.values()))
-        if len(argv) > 3:  # the log's floor: the writer and `cat`
-            (self.home / "log").mkdir()
-            return ["sh", "-c", f"{' '.join(map(str, argv))} | exec cat >{self.home}/log/0"]
-        return [self.programs["floor"], len(self.services), self.log_folder(), argv[0], argv[1]]
-
-    def stop(self, pid):
-        if len(next(iter(self.services.values()))) > 3:
-            os.killpg(pid, signal.SIGTERM)
-        else:
-            os.kill(pid, signal.SIGTERM)
-
-    def log_folder(self):
-        """Where the output goes: nowhere."""
-        return "-"
-
-    def status(self, service=None):
-        return [self.programs["service"]]  # a program that does nothing
-
-    def logs(self, service):
-        return [self.home / "log" / "0"]
-
-
-class FloorLog(Floor):
-    """The same with a pipe and a file a service."""
-
-    name = "floor+log"
-    captures = True
-
-    def write_files(self, timestamps):
-        (self.home / "log").mkdir()
-
-    def log_folder(self):
-        return self.home / "log"
-
-    def status(self, service=None):
-        return None
-
-    def logs(self, service):
-        return [self.home / "log" / str(list(self.services).index(service))]
 
 
 class McpInit(Peer):
@@ -371,5 +261,6 @@ class Supervisor(Peer):
 def every_peer(programs, cache, binary):
     """All that can be asked for, in the order of the table."""
     own = [kind(programs, cache, binary) for kind in (McpInit, Strict, Limited)]
-    first = [Floor(programs, cache), FloorLog(programs, cache), *own]
-    return first + [kind(programs, cache) for kind in (Runit, S6, Daemontools, Supervisor)]
+    floors = [kind(programs, cache) for kind in (Floor, FloorLog, FloorWalls)]
+    others = [kind(programs, cache) for kind in (Bubblewrap, Runit, S6, Daemontools, Supervisor)]
+    return [*floors, *own, *others]

@@ -10,6 +10,8 @@ CELL = 14
 FLOOR_CELL = 8
 WIDTH = 109
 OWN = "mcp-init"
+FLOORS = ("floor", "floor+log", "floor+walls")
+OWN_MORE = ("strict", "limited", "bwrap")  # itself with more to do; and what walls in but does not supervise
 FLOORS_MOST = 1.5  # start and restart, output captured, in floors
 PRIVATE_MOST_KIB = 1024  # supervisor and scribe together, with 100 services
 
@@ -144,6 +146,18 @@ def aims(sheet, wanted):
     return [f"Aims: {'; '.join(lines)}."] if lines else []
 
 
+def walls(sheet, wanted):
+    """What the walls of a sandbox cost, beside a floor that builds the same ones by the system calls alone."""
+    lines = []
+    for row in wanted:
+        here = row.values(sheet)
+        floors = [name for name in ("floor", "floor+walls") if here.get(name)]
+        if row.group == "start" and "strict" in here and floors:
+            ratios = ", ".join(f"{ratio(here['strict'], here[name])} of {name}" for name in floors)
+            lines.append(f"{row.label} {ratios}")
+    return [f"Sandbox: {'; '.join(lines)}."] if lines else []
+
+
 def behind(sheet, wanted):
     """(rows compared, [(label, best peer, its figure, ours)]) where a peer is ahead of mcp-init."""
     compared = 0
@@ -151,7 +165,7 @@ def behind(sheet, wanted):
     for row in wanted:
         values = row.values(sheet)
         ours = values.get(OWN)
-        theirs = {name: value for name, value in values.items() if name not in (OWN, "floor", "floor+log")}
+        theirs = {name: value for name, value in values.items() if name not in (OWN, *FLOORS, *OWN_MORE)}
         if ours is None or not theirs or not row.compared:
             continue
         compared += 1
@@ -171,6 +185,7 @@ def verdict(sheet, wanted):
     for row, best, theirs, ours in lost:
         lines.append(f"  behind in {row.label}: {best} {number(theirs)}, {OWN} {number(ours)} {row.unit}".rstrip())
     lines += aims(sheet, wanted)
+    lines += walls(sheet, wanted)
     marks = []
     figures = {row.measure: row.values(sheet) for row in reversed(wanted)}  # of two rows, the median's
     for measure, (name, times) in DINIT.items():

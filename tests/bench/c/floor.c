@@ -2,10 +2,13 @@
    services, starts one again whenever it dies, and on SIGTERM ends them all and waits. It keeps no
    state, checks nothing and answers nobody.
 
-     bench-floor COUNT LOGS PROGRAM STAMPS   LOGS is a folder, one file a service, fed through a
-                                             pipe each; or "-", and the output goes nowhere */
+     bench-floor COUNT LOGS PROGRAM STAMPS [WORD…]   LOGS is a folder, one file a service, fed through a pipe
+                                                     each; or "-", and the output goes nowhere. The words come
+                                                     before the program, one that is "walls" alone builds those
+                                                     of walls.c around it */
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,7 +18,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { TURN = 64, SIGNALS = -1 };
+enum { TURN = 64, SIGNALS = -1, WORDS_MAX = 64, STACK = 64 * 1024 };
+
+void prepare_walls(const char *program, const char *written);
+void raise_walls(void);
 
 struct service {
     pid_t pid;
@@ -27,7 +33,9 @@ static struct service *services;
 static int count;
 static char *program, *stamps;
 static sigset_t mask;
-static int poller, null;
+static int poller, null, walled;
+static char **words;
+static char stack[STACK] __attribute__((aligned(16)));
 static char block[65536];
 
 static void die(const char *what)
@@ -36,21 +44,38 @@ static void die(const char *what)
     exit(111);
 }
 
+static int become(void *service)
+{
+    struct service *one = service;
+    char *args[WORDS_MAX + 4];
+    int used = 0;
+
+    dup2(null, 0);
+    dup2(one->write_end, 1);
+    dup2(one->write_end, 2);
+    sigprocmask(SIG_UNBLOCK, &mask, NULL);
+    if (walled)
+        raise_walls();
+    else
+        while (words[used] != NULL && used < WORDS_MAX) {
+            args[used] = words[used];
+            used++;
+        }
+    args[used] = program;
+    args[used + 1] = stamps;
+    args[used + 2] = one->slot;
+    args[used + 3] = NULL;
+    execv(args[0], args);
+    _exit(127);
+}
+
 static void start(struct service *one)
 {
-    char *args[] = {program, stamps, one->slot, NULL};
-    pid_t pid = vfork();
+    int flags = CLONE_VM | CLONE_VFORK | SIGCHLD | (walled ? CLONE_NEWNS | CLONE_NEWPID : 0);
+    pid_t pid = clone(become, stack + STACK, flags, one);
 
-    if (pid == 0) {
-        dup2(null, 0);
-        dup2(one->write_end, 1);
-        dup2(one->write_end, 2);
-        sigprocmask(SIG_UNBLOCK, &mask, NULL);
-        execv(program, args);
-        _exit(127);
-    }
     if (pid < 0)
-        die("vfork");
+        die("clone");
     one->pid = pid;
 }
 
@@ -108,11 +133,15 @@ int main(int argc, char **argv)
     struct signalfd_siginfo signal;
     int signals, ending = 0, left;
 
-    if (argc != 5)
+    if (argc < 5)
         return 100;
     count = left = atoi(argv[1]);
     program = argv[3];
     stamps = argv[4];
+    words = argv + 5;
+    walled = argc == 6 && strcmp(argv[5], "walls") == 0;
+    if (walled)
+        prepare_walls(program, stamps);
     services = calloc((size_t)count, sizeof *services);
     sigemptyset(&mask);
     sigaddset(&mask, SIGCHLD);
@@ -141,7 +170,7 @@ int main(int argc, char **argv)
             if (signal.ssi_signo == SIGTERM && !ending) {
                 ending = 1;
                 for (int index = 0; index < count; index++)
-                    kill(services[index].pid, SIGTERM);
+                    kill(services[index].pid, walled ? SIGKILL : SIGTERM); /* the first of its own hears no other */
             }
             left = reap(left, ending);
         }
