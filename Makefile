@@ -83,7 +83,7 @@ test-all: test ## And those that take hours (MCP_TEST_SESSION=60: minutes): 100,
 	$(MAKE) test-hosts
 
 .PHONY: test-vm
-test-vm: static ## Boot the static program as the first process of a virtual machine (installs qemu: root)
+test-vm: static ## Boot the static program, and a systemd that runs it, as first process of a virtual machine (installs qemu: root)
 	@tests/install.sh
 	@tests/vm/install.sh
 	MCP_INIT_STATIC='$(abspath $(STATIC)/mcp-init)' $(PYTEST) tests/vm

@@ -26,6 +26,8 @@ const BUSY: Duration = Duration::from_millis(40);
 const PAUSE_MIN: Duration = Duration::from_millis(20);
 /// The longest pause, however much was used: whoever asks it something has to get an answer.
 const PAUSE_MAX: Duration = Duration::from_secs(1);
+/// Whoever is to be looked at so soon after others is looked at with them: it is reading everybody that costs.
+const TOGETHER: Duration = Duration::from_millis(100);
 /// Processor time that may be saved up, as time of the wall.
 const SAVED: Duration = Duration::from_millis(100);
 /// Microseconds of a clock tick of `/proc`, on every architecture there is a Rust for.
@@ -188,7 +190,8 @@ impl Supervisor {
         for id in self.ids() {
             let is_watched = self.roster.get(id).is_some_and(|life| life.state().is_watched());
             let Some(watch) = self.unit_mut(id).and_then(super::Unit::watch_mut) else { continue };
-            if watch.look_at.is_none_or(|at| now < at) {
+            let by = if watch.is_paused { now } else { later(now, TOGETHER) };
+            if watch.look_at.is_none_or(|at| by < at) {
                 continue;
             }
             if !is_watched {

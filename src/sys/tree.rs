@@ -40,9 +40,11 @@ impl Process {
     }
 }
 
-/// All processes that live.
+/// All processes that live, the children of one beside each other.
 pub(crate) fn all() -> Vec<Process> {
-    numbers("/proc").filter_map(living).collect()
+    let mut all: Vec<Process> = numbers("/proc").filter_map(living).collect();
+    all.sort_unstable_by_key(|process| process.parent.0);
+    all
 }
 
 /// The numbers that a folder of `/proc` has names for.
@@ -83,14 +85,15 @@ pub(crate) fn of_one(leader: Seen) -> Option<Vec<Process>> {
 /// Those of them that belong to a leader: by descent, by group or session, or because they were seen before.
 ///
 /// Its number can mean another process once nobody is left in its group and session; then only those count who
-/// were seen.
+/// were seen. They are in the order of [`all`].
 pub(crate) fn of(leader: Seen, seen: &[Seen], all: &[Process]) -> Vec<Process> {
     let (number, start) = leader;
     let is_taken = all.iter().any(|process| process.pid == number && process.start != start);
-    let mut children: BTreeMap<i32, Vec<&Process>> = BTreeMap::new();
-    for process in all {
-        children.entry(process.parent.0).or_default().push(process);
-    }
+    let children = |parent: Pid| {
+        let first = all.partition_point(|process| process.parent.0 < parent.0);
+        let rest = all.get(first..).into_iter().flatten();
+        rest.take_while(move |process| process.parent == parent)
+    };
     let is_root = |process: &&Process| {
         let is_its = [process.pid, process.group, process.session].contains(&number);
         (is_its && !is_taken) || seen.contains(&process.seen())
@@ -101,7 +104,7 @@ pub(crate) fn of(leader: Seen, seen: &[Seen], all: &[Process]) -> Vec<Process> {
     while let Some(process) = open.pop() {
         if known.insert(process.pid.0) {
             found.push(*process);
-            open.extend(children.get(&process.pid.0).into_iter().flatten());
+            open.extend(children(process.pid));
         }
     }
     found
@@ -224,7 +227,7 @@ mod tests {
 
     #[test]
     fn who_belongs_to_a_leader_is_found_wherever_it_went() {
-        let all = [
+        let mut all = [
             process(5, 1, 5, 5),
             process(6, 5, 6, 6), // a child in a session of its own
             process(7, 6, 6, 6), // and that one's
@@ -233,6 +236,7 @@ mod tests {
             process(10, 9, 9, 9),
             process(11, 1, 11, 11), // nobody's
         ];
+        all.sort_by_key(|process| process.parent.0);
         let found = |seen: &[Seen]| {
             let mut pids: Vec<i32> =
                 of((Pid(5), 50), seen, &all).iter().map(|process| process.pid.0).collect();

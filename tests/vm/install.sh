@@ -1,5 +1,5 @@
 #!/bin/bash
-# Installs what the tests in a virtual machine need: qemu and busybox by apt, where we are root, and the kernel of
+# Installs what the tests in a virtual machine need: qemu, busybox and systemd by apt, where we are root, and the kernel of
 # Debian's cloud images, which is only unpacked, into .cache/vm. Does nothing when it is all there.
 set -eu
 cd "$(dirname "$0")/../.."
@@ -9,6 +9,7 @@ missing=()
 need() { command -v "$1" >/dev/null || missing+=("$2"); }
 need qemu-system-x86_64 qemu-system-x86
 need cpio cpio
+need systemctl systemd
 # The rules of a zone whose clocks are changed.
 [ -e /usr/share/zoneinfo/Europe/Berlin ] || missing+=(tzdata)
 # A dynamic one would find no library in there.

@@ -26,7 +26,8 @@ QEMU = (
 )
 APPEND = (
     "console=ttyS0 panic=-1 quiet psi=1 mitigations=off nokaslr cryptomgr.notests apparmor=0 audit=0 "
-    "tsc=reliable no_timer_check 8250.nr_uarts=1"
+    # Not the processor's own clock: how fast that is, a busy host lets nobody find out.
+    "clocksource=acpi_pm no_timer_check 8250.nr_uarts=1"
 )
 INIT = """#!/bin/sh
 export PATH=/bin
@@ -48,8 +49,15 @@ def program():
     return pathlib.Path(said) if said else target / "static" / TRIPLE / "release/mcp-init"
 
 
-def initrd(folder, files):
-    """Packs an initrd into `folder`: `files` are texts (or bytes) by their paths; those in /bin may be run."""
+def libraries(program):
+    """What the loader opens for a program of our own system, by the paths it opens it by."""
+    said = subprocess.run(["ldd", program], capture_output=True, text=True).stdout
+    return re.findall(r"(/\S+) \(0x", said)
+
+
+def initrd(folder, files, programs=()):
+    """Packs an initrd into `folder`: `files` are texts (or bytes) by their paths; those in /bin may be run. `programs`
+    are of our own system, and come with their libraries."""
     tree = folder / "tree"
     for name in ("bin", "dev", "proc", "sys", "run", "tmp", "etc"):
         (tree / name).mkdir(parents=True)
@@ -63,6 +71,9 @@ def initrd(folder, files):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
         path.chmod(0o755 if path.parent.name == "bin" or path.name == "init" else 0o644)
+    for path in {path for program in programs for path in (str(program), *libraries(program))}:
+        (tree / path.lstrip("/")).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, tree / path.lstrip("/"))
     packed = folder / "initrd"
     pack = f"cd '{tree}' && find . | cpio -oH newc --quiet -R 0:0 | gzip -1 >'{packed}'"
     subprocess.run(pack, shell=True, check=True)
@@ -72,14 +83,14 @@ def initrd(folder, files):
 class Machine:
     """A machine that runs; what it says on its console is in `said`."""
 
-    def __init__(self, files, arguments=()):
+    def __init__(self, files, arguments=(), programs=()):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="mcp-init-vm-"))
         self.said = ""
         self.reasons = []
         control = self.folder / "qmp"
         kernel = glob.glob(str(CACHE / "boot/vmlinuz-*"))[0]
         command = [*QEMU.split(), "-qmp", f"unix:{control},server=on,wait=off", "-kernel", kernel]
-        command += ["-initrd", str(initrd(self.folder, files)), "-append", APPEND, *arguments]
+        command += ["-initrd", str(initrd(self.folder, files, programs)), "-append", APPEND, *arguments]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         self.threads = [threading.Thread(target=work, daemon=True) for work in (self._read, lambda: self._hear(control))]
         for thread in self.threads:
