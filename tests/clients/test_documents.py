@@ -11,7 +11,7 @@ import re
 import subprocess
 
 import pytest
-from conftest import MODULES, ROOT, RUNNER, runner
+from conftest import MODULES, NODE, ROOT, RUNNER, runner
 from jsonschema import Draft202012Validator
 from mcp import Client
 
@@ -100,8 +100,21 @@ async def listed(endpoint):
                 return tools
 
 
+def patterns(schema):
+    """All regular expressions of a schema."""
+    if isinstance(schema, list):
+        return set().union(*map(patterns, schema))
+    if not isinstance(schema, dict):
+        return set()
+    own = {schema["pattern"]} if isinstance(schema.get("pattern"), str) else set()
+    named = schema.get("patternProperties")
+    return own.union(named if isinstance(named, dict) else (), *map(patterns, schema.values()))
+
+
 def schemas_hold(path, folder):
-    """Whether every schema that a client gets is JSON Schema 2020-12, its references leading somewhere in it."""
+    """Whether every schema that a client gets is JSON Schema 2020-12, its references leading somewhere in it. Its
+    regular expressions, which JavaScript is to be asked about."""
+    found = set()
     config = {"openApiData": str(path), "baseUrl": "mock", "tools": {"mode": "all"}, "cacheDir": str(folder)}
     with runner(folder, config) as running:
         for tool in asyncio.run(asyncio.wait_for(listed(running.endpoint), 120)):
@@ -109,13 +122,22 @@ def schemas_hold(path, folder):
                 Draft202012Validator.check_schema(schema)
                 for target in re.findall(r'"\$ref": "([^"]*)"', json.dumps(schema)):
                     assert target == "#" or target.removeprefix("#/$defs/") in schema.get("$defs", {}), (path, tool.name, target)
+                found |= patterns(schema)
+    return found
 
 
 def all_hold(paths, tmp_path):
+    found = set()
     for number, path in enumerate(paths):
         folder = tmp_path / str(number)
         folder.mkdir(mode=0o700)
-        schemas_hold(path, folder)
+        found |= schemas_hold(path, folder)
+    ask = """const all = JSON.parse(require('fs').readFileSync(0)), bad = [];
+        for (const one of all) try { new RegExp(one, 'u') } catch { bad.push(one) }
+        console.log(JSON.stringify(bad))"""
+    asked = subprocess.run([NODE, "-e", ask], input=json.dumps(sorted(found)), capture_output=True, text=True, check=True)
+    assert json.loads(asked.stdout) == []
+    print(f"\n{len(paths)} documents, {len(found)} regular expressions")
 
 
 def test_schemas_are_what_clients_expect(tmp_path):

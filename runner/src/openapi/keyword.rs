@@ -1,6 +1,7 @@
 //! The keywords of JSON Schema that reach a tool, and what each must hold. What is not here is dropped: a
 //! client's validator refuses a whole tool for one ill-formed keyword. No references here.
 
+use http::HeaderName;
 use serde_json::Value;
 
 use super::pattern::is_portable;
@@ -30,6 +31,8 @@ pub(super) enum Holds {
     Text,
     /// A regular expression.
     Pattern,
+    /// The end of a header's name.
+    Header,
 }
 
 /// What a keyword holds; `None` for one that is dropped or handled by name (`type`, `required`, `$ref`).
@@ -56,6 +59,8 @@ pub(super) fn holds(keyword: &str) -> Option<Holds> {
         "description" | "title" => Holds::Words,
         "contentEncoding" | "contentMediaType" | "format" => Holds::Text,
         "pattern" => Holds::Pattern,
+        // Clients of 2026-07-28 say such an argument in a header as well (`Mcp-Param-…`), for who routes by it.
+        "x-mcp-header" => Holds::Header,
         _ => return None,
     })
 }
@@ -75,5 +80,7 @@ pub(super) fn fits(holds: Holds, value: &Value) -> bool {
         Holds::Flag => value.is_boolean(),
         Holds::Words | Holds::Text => value.is_string(),
         Holds::Pattern => value.as_str().is_some_and(is_portable),
+        // As a name by itself it must be one, too.
+        Holds::Header => value.as_str().is_some_and(|name| name.parse::<HeaderName>().is_ok()),
     }
 }

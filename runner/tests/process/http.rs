@@ -108,6 +108,59 @@ fn protocol_errors_have_their_codes() {
 }
 
 #[test]
+fn headers_of_the_new_era_say_what_the_body_says() {
+    let mut document = crate::support::pets();
+    document["paths"]["/pets"]["get"]["parameters"] =
+        json!([{"name": "region", "in": "query", "schema": {"type": "string", "x-mcp-header": "Region"}}]);
+    let flags = [format!("--openapi-data={document}"), "--base-url=mock".to_owned()];
+    let runner = Runner::spawn(crate::support::program().args(flags));
+    let client = runner.client();
+    let params = crate::support::with_meta(&json!({"name": "listPets", "arguments": {"region": "eu"}}));
+    let message = json!({"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": params});
+    let told = |name: &str, region: &[(&str, &str)]| {
+        let mut headers =
+            vec![("mcp-protocol-version", "2026-07-28"), ("mcp-method", "tools/call"), ("mcp-name", name)];
+        headers.extend(region);
+        let reply = client.post(&headers, &message).reply();
+        (reply.status, reply.body["error"]["code"].as_i64())
+    };
+    assert_eq!(told("listPets", &[("mcp-param-region", "eu")]), (200, None));
+    assert_eq!(told("listPets", &[("mcp-param-region", "us")]), (400, Some(-32020)));
+    assert_eq!(told("listPets", &[]), (400, Some(-32020)));
+    assert_eq!(told("getPet", &[("mcp-param-region", "eu")]), (400, Some(-32020)));
+    // A revision that nobody knows, and a request that does not say its own.
+    let ask = |version: &str, message: &Value| {
+        let headers = [
+            ("mcp-protocol-version", version),
+            ("mcp-method", "tools/call"),
+            ("mcp-name", "listPets"),
+            ("mcp-param-region", "eu"),
+        ];
+        let reply = client.post(&headers, message).reply();
+        assert_eq!(reply.status, 400);
+        reply.body["error"].clone()
+    };
+    let later = message.to_string().replace("2026-07-28", "2099-01-01");
+    let refused = ask("2099-01-01", &serde_json::from_str(&later).unwrap());
+    assert_eq!((&refused["code"], &refused["data"]["requested"]), (&json!(-32022), &json!("2099-01-01")));
+    assert!(refused["data"]["supported"].as_array().unwrap().contains(&json!("2026-07-28")));
+    let mut bare = message.clone();
+    bare["params"]["_meta"] = json!({});
+    assert_eq!(ask("2026-07-28", &bare)["code"], -32602);
+    // What is no message at all, and what only tells.
+    let list = message.to_string();
+    let status = |kind: &str, accept: &str, body: &str| {
+        client.send("POST", "/mcp", &[("content-type", kind), ("accept", accept)], body).reply().status
+    };
+    let both = "application/json, text/event-stream";
+    assert_eq!(status("application/json", "application/json", &list), 406);
+    assert_eq!(status("text/plain", both, &list), 415);
+    assert_eq!(status("application/json", both, &" ".repeat((4 << 20) + 1)), 413);
+    let note = json!({"jsonrpc": "2.0", "method": "notifications/initialized"}).to_string();
+    assert_eq!(status("application/json", both, &note), 202);
+}
+
+#[test]
 fn strangers_and_strays_are_refused() {
     let (_runner, client) = Runner::serve(&[]);
     let list = json!({"jsonrpc": "2.0", "id": 7, "method": "tools/list"});
