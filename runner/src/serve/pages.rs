@@ -60,13 +60,14 @@ pub(super) fn instructions(catalogue: &Catalogue, mode: Mode, has_resources: boo
         paragraphs.push(catalogue.instructions.to_string());
     }
     if mode.searches(catalogue) {
+        let api = if catalogue.title.is_empty() { "This API" } else { &catalogue.title };
         let tags = if catalogue.tags.is_empty() {
             String::new()
         } else {
             format!(" Their tags: {}.", catalogue.tags)
         };
-        paragraphs
-            .push(format!("It has {} operations: search_operations finds them.{tags}", catalogue.len()));
+        let count = catalogue.len();
+        paragraphs.push(format!("{api} has {count} operations: search_operations finds them.{tags}"));
     }
     if has_resources {
         paragraphs.push(format!("The resource {ABOUT} says more."));

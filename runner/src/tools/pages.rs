@@ -116,8 +116,13 @@ fn about<'a>(document: &'a Value, counts: &[(Box<str>, usize)], tag: impl Fn(&st
     let title = said(info, "title").unwrap_or("API");
     let mut text = format!("# {title}\n");
     let mut paragraph = |words: &str| text.extend(["\n", words, "\n"]);
-    if let Some(version) = said(info, "version") {
-        paragraph(&format!("Version {version}"));
+    match info.get("version") {
+        Some(Value::String(version)) if !version.trim().is_empty() => {
+            paragraph(&format!("Version {}", version.trim()));
+        }
+        // YAML makes a number of it.
+        Some(Value::Number(version)) => paragraph(&format!("Version {version}")),
+        _ => {}
     }
     said(info, "summary").into_iter().for_each(&mut paragraph);
     if let Some(description) = said(info, "description") {

@@ -45,7 +45,7 @@ fn every_client_is_told_what_the_api_is() {
     assert_eq!(told["serverInfo"]["title"], "Shop");
     assert_eq!(
         told["instructions"],
-        "Pets are sold here.\n\nIt has 3 operations: search_operations finds them. Their tags: Pets & more.\n\n\
+        "Pets are sold here.\n\nPets has 3 operations: search_operations finds them. Their tags: Pets & more.\n\n\
          The resource openapi://about says more."
     );
 }
