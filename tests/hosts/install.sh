@@ -1,5 +1,5 @@
 #!/bin/bash
-# Installs what the tests on real inits need: systemd-nspawn by apt, where we are root, and the packages of the other
+# Installs what the tests on real inits need: systemd-nspawn and its friends by apt, where we are root, and the packages of the other
 # inits, which are only unpacked into the roots that the tests make. Does nothing when it is all there.
 set -eu
 cd "$(dirname "$0")/../.."
@@ -9,6 +9,9 @@ missing=()
 need() { command -v "$1" >/dev/null || missing+=("$2"); }
 need systemctl systemd
 need systemd-nspawn systemd-container
+# Somebody's own services are started by logind, and those who log in are told to it.
+need dbus-daemon dbus
+compgen -G '/lib/*/security/pam_systemd.so' >/dev/null || missing+=(libpam-systemd)
 need unshare util-linux
 need ip iproute2
 if [ ${#missing[@]} -gt 0 ]; then

@@ -115,7 +115,7 @@ impl Init for Systemd {
     fn folders(&self, site: &Site) -> Vec<(PathBuf, bool)> {
         let mut folders = vec![(wants(site), false)];
         if site.user {
-            folders.push((folder(site), false));
+            folders.extend(folder(site).ancestors().take(2).map(|folder| (folder.to_owned(), false)));
         }
         folders
     }
