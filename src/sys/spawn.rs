@@ -82,12 +82,15 @@ impl SpawnError {
 
 impl fmt::Display for SpawnError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "cannot {}: {}",
-            self.stage.words(),
-            Errno::from_raw(self.source.raw_os_error().unwrap_or(0)).desc()
-        )
+        let errno = Errno::from_raw(self.source.raw_os_error().unwrap_or(0));
+        // They may be lacking to our user, to our control group or to the machine.
+        let lacks_processes = errno == Errno::EAGAIN && self.stage == Stage::Clone;
+        let why = if lacks_processes {
+            "no more processes may be made (ulimit -u, pids.max)"
+        } else {
+            errno.desc()
+        };
+        write!(f, "cannot {}: {why}", self.stage.words())
     }
 }
 

@@ -17,6 +17,7 @@ MATRIX = {
     "read-only": ["--read-only"],
     "no capabilities": ["--cap-drop", "ALL", "--security-opt", "no-new-privileges"],
     "user, read-only, no capabilities": ["--user", "12345:12345", "--read-only", "--cap-drop", "ALL"],
+    "/run for no programs": ["--tmpfs", "/run:rw,noexec,mode=1777", "--env", "MCP_INIT_RUNTIME_DIR=/run/mcp-init"],
     "terminal": ["--tty"],
     "--init": ["--init"],
     "memory": ["--memory", "64m"],

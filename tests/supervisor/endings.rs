@@ -3,8 +3,8 @@
 use nix::sys::signal::Signal;
 use serde_json::json;
 
-use crate::support::supervisor::Setup;
-use crate::support::{free_port, proc, seconds};
+use crate::support::supervisor::{Setup, Supervisor};
+use crate::support::{free_port, proc, seconds, skip, which};
 
 /// Detaches a sleeper the way daemons do: a session of its own, and a parent that is gone.
 fn daemonized(mark: &str) -> String {
@@ -100,25 +100,59 @@ fn a_shortage_of_descriptors_is_told_once_and_is_no_failure() {
         setup = setup.shell(&format!("s{number}"), "exec sleep 1000", &json!({ "channel": true }));
     }
     let mut supervisor = setup.start();
-    let words = |it: &crate::support::supervisor::Supervisor| -> Vec<String> {
-        let status = it.try_status().unwrap_or_default();
-        let services = status["services"].as_array().cloned().unwrap_or_default();
-        services.iter().map(|one| one["status"].as_str().unwrap().to_owned()).collect()
-    };
+    some_wait(&mut supervisor, 20, "descriptors");
+    let uptime = |it: &Supervisor| it.status()["supervisor"]["uptime"].as_u64().unwrap();
+    let then = uptime(&supervisor) + 2500;
+    supervisor.wait_until("two more attempts were made, a second apart", seconds(10), |it| uptime(it) > then);
+    let log = std::fs::read_to_string(supervisor.file("log/mcp-init.log")).unwrap();
+    let told = log.lines().filter(|line| line.contains("tried again every second")).count();
+    assert_eq!(told, 1, "{log}");
+}
+
+/// Some of so many services run, and the others wait for what is lacking, which is no failure of theirs.
+fn some_wait(supervisor: &mut Supervisor, count: usize, lacking: &str) {
     supervisor.wait_until("some run and some wait", seconds(10), |it| {
-        let states = words(it);
-        states.len() == 20
+        let states = states(it);
+        states.len() == count
             && states.iter().all(|state| state == "running" || state == "backoff")
             && states.iter().any(|state| state == "backoff")
     });
     let status = supervisor.status();
-    assert!(status["supervisor"]["degraded"].as_str().is_some_and(|words| words.contains("descriptors")));
+    let degraded = &status["supervisor"]["degraded"];
+    assert!(degraded.as_str().is_some_and(|words| words.contains(lacking)), "{degraded}");
     assert!(status["services"].as_array().unwrap().iter().all(|one| one["restartCount"] == 0), "{status}");
-    // Two more attempts, each a second after the one before.
-    std::thread::sleep(std::time::Duration::from_millis(2500));
-    let log = std::fs::read_to_string(supervisor.file("log/mcp-init.log")).unwrap();
-    let told = log.lines().filter(|line| line.contains("tried again every second")).count();
-    assert_eq!(told, 1, "{log}");
+}
+
+/// The state of each service.
+fn states(supervisor: &Supervisor) -> Vec<String> {
+    let status = supervisor.try_status().unwrap_or_default();
+    let services = status["services"].as_array().cloned().unwrap_or_default();
+    services.iter().map(|one| one["status"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn a_shortage_of_processes_is_no_failure_and_over_when_there_are_some() {
+    // Limits of processes are none for root.
+    if !nix::unistd::geteuid().is_root() || which("prlimit").is_none() || which("setpriv").is_none() {
+        return skip("no root, no prlimit or no setpriv");
+    }
+    let user = 50_000 + std::process::id() % 10_000;
+    let id = user.to_string();
+    let words = ["setpriv", "--reuid", &id, "--regid", &id, "--clear-groups", "prlimit", "--nproc=12:1000"];
+    let mut setup = Setup::new().replaced_by(&words);
+    for number in 0..20 {
+        setup = setup.shell(&format!("s{number}"), "exec sleep 1000", &json!({}));
+    }
+    setup.give_to(user);
+    let mut supervisor = setup.start();
+    some_wait(&mut supervisor, 20, "processes");
+    let pid = supervisor.pid().to_string();
+    let more =
+        ["--reuid", &id, "--regid", &id, "--clear-groups", "prlimit", "--pid", &pid, "--nproc=1000:1000"];
+    assert!(std::process::Command::new("setpriv").args(more).status().unwrap().success());
+    supervisor.wait_until("all run", seconds(10), |it| states(it).iter().all(|state| state == "running"));
+    let status = supervisor.status();
+    assert!(status["services"].as_array().unwrap().iter().all(|one| one["restartCount"] == 0), "{status}");
 }
 
 #[test]
@@ -129,7 +163,7 @@ fn many_that_fail_at_once_are_started_again_at_a_bounded_rate() {
         setup = setup.shell(&format!("s{number:02}"), "exit 1", &keys);
     }
     let supervisor = setup.shell("well", "exec sleep 1000", &json!({})).start();
-    let count = |it: &crate::support::supervisor::Supervisor| -> u64 {
+    let count = |it: &Supervisor| -> u64 {
         let status = it.status();
         status["services"].as_array().unwrap().iter().filter_map(|one| one["restartCount"].as_u64()).sum()
     };

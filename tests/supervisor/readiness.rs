@@ -152,6 +152,19 @@ fn a_service_may_take_its_time_reload_and_end_by_its_own_word() {
 }
 
 #[test]
+fn a_service_may_have_its_failures_forgotten() {
+    // Two failures in a row are its last, but it is well in between.
+    let text = "say('RESTART_RESET=1\\nREADY=1'); open('lives', 'a').write('x'); sys.exit(1)";
+    let keys = json!({ "restartPolicy": { "maxRetries": 1, "retryDelay": "10ms" } });
+    let Some((setup, config)) = script(text, &keys) else { return };
+    let mut supervisor = setup.service("a", &config).start();
+    let lives = supervisor.file("services.d/lives");
+    supervisor.wait_until("it lives five times", seconds(20), |_| {
+        std::fs::read(&lives).is_ok_and(|text| text.len() >= 5)
+    });
+}
+
+#[test]
 fn the_main_process_is_the_one_that_it_names_if_it_is_its_own() {
     // The first process leaves; the one that goes on is named, and its end is the service's.
     let text = "child = os.fork()\nif child == 0:\n    os.setsid(); until('named'); until('end'); os._exit(7)\n\
