@@ -21,7 +21,9 @@ pub(crate) static SPAWN: Mutex<()> = Mutex::new(());
 
 /// The program under test.
 pub(crate) fn program() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_mcp-runner"));
+    // `make test` names the release build, whatever profile the tests have.
+    let program = std::env::var_os("MCP_RUNNER").unwrap_or_else(|| env!("CARGO_BIN_EXE_mcp-runner").into());
+    let mut command = Command::new(program);
     command.env_remove("MCP_INIT_CHANNEL_FD").env_remove("NODE_CHANNEL_FD");
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command

@@ -122,6 +122,7 @@ impl Ws {
     pub(crate) fn open(client: &Client) -> Self {
         let mut stream = TcpStream::connect(&client.address).unwrap();
         stream.set_read_timeout(Some(LONG)).unwrap();
+        stream.set_nodelay(true).unwrap();
         let head = format!(
             "GET {} HTTP/1.1\r\nhost: {}\r\nconnection: keep-alive, Upgrade\r\nupgrade: websocket\r\n\
              sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
