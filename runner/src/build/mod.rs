@@ -6,6 +6,8 @@ mod kept;
 mod recipe;
 mod watch;
 
+use std::thread::available_parallelism;
+
 use serde_json::Value;
 
 use crate::hash;
@@ -22,6 +24,9 @@ const HERE_BYTES_MAX: u64 = 256 << 10;
 
 /// Smallest catalogue that is kept on disk: a smaller one is made as fast as it is opened.
 const KEPT_BYTES_MIN: usize = 64 << 10;
+
+/// Most threads of a child: who has a machine of many processors has other things for them to do.
+const THREADS_MAX: usize = 4;
 
 /// What a recipe came to.
 #[derive(Debug)]
@@ -88,7 +93,10 @@ async fn write(recipe: &Recipe, is_child: bool) -> Result<Option<Vec<u8>>, Docum
     if recipe.unless_same && loaded.is_same {
         return Ok(None);
     }
-    let draft = tools::compile(&loaded.document, &options);
+    // More threads would leave more memory behind, were it not that of a child.
+    let threads =
+        if is_child { available_parallelism().map_or(1, |all| all.get().min(THREADS_MAX)) } else { 1 };
+    let draft = tools::compile(&loaded.document, &options, threads);
     if is_child {
         // Freeing a million values one by one takes longer than it takes the kernel to free all at once.
         Box::leak(Box::new(loaded.document));

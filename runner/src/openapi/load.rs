@@ -9,14 +9,14 @@ use super::bundle::bundle;
 use super::parse::{check_version, parse};
 use super::place::Location;
 use super::read::{BYTES_MAX, Reader, stream};
-use super::{DocumentError, Stamp, overlay, swagger};
+use super::{Document, DocumentError, Stamp, overlay, swagger};
 use crate::client::Client;
 
 /// A document, and what is worth knowing of how it was read.
 #[derive(Debug)]
 pub(crate) struct Loaded {
     /// The document, in the form of `OpenAPI` 3.
-    pub(crate) document: Value,
+    pub(crate) document: Document,
     /// What went otherwise than it should, and did not stop it.
     pub(crate) notes: Vec<String>,
     /// The files it was read from, as they were then.
@@ -45,27 +45,31 @@ pub(crate) async fn load(
     client: Client,
 ) -> Result<Loaded, DocumentError> {
     let mut reader = Reader::new(kept_in, client);
-    let (at, mut document) = read(source.document, source.folder, &mut reader).await?;
+    let is_changed = source.overlay.is_some();
+    let (at, mut document) = read(source.document, source.folder, is_changed, &mut reader).await?;
     let overlays = match source.overlay {
         None => &[][..],
         Some(Value::Array(list)) => list,
         Some(one) => std::slice::from_ref(one),
     };
     let mut notes = Vec::new();
-    for written in overlays {
-        let (place, overlay) = one(written, source.overlay_folder, &mut reader).await?;
-        overlay::apply(&mut document, &overlay, &place.name(), &mut notes)?;
+    // What is in parts has neither overlays nor other files, and is of version 3.
+    if let Some(whole) = document.whole() {
+        for written in overlays {
+            let (place, overlay) = one(written, source.overlay_folder, true, &mut reader).await?;
+            overlay::apply(whole, overlay.read(), &place.name(), &mut notes)?;
+        }
+        if !overlays.is_empty() {
+            check_version(whole, &at.name())?;
+        }
+        bundle(whole, &at, &mut reader, &mut notes).await;
+        if swagger::is_swagger(whole) && whole.get("openapi").is_none() {
+            *whole = swagger::translate(whole.take());
+        }
     }
-    if !overlays.is_empty() {
-        check_version(&document, &at.name())?;
-    }
-    bundle(&mut document, &at, &mut reader, &mut notes).await;
     let is_same = reader.is_same();
     reader.keep();
     notes.append(&mut reader.notes);
-    if swagger::is_swagger(&document) && document.get("openapi").is_none() {
-        document = swagger::translate(document);
-    }
     Ok(Loaded { document, notes, files: reader.files, is_same })
 }
 
@@ -73,11 +77,12 @@ pub(crate) async fn load(
 async fn read(
     written: &Value,
     folder: &Path,
+    whole: bool,
     reader: &mut Reader,
-) -> Result<(Location, Value), DocumentError> {
+) -> Result<(Location, Document), DocumentError> {
     let checked = async |reader: &mut Reader| {
-        let (at, document) = one(written, folder, reader).await?;
-        check_version(&document, &at.name())?;
+        let (at, document) = one(written, folder, whole, reader).await?;
+        check_version(document.read(), &at.name())?;
         Ok::<_, DocumentError>((at, document))
     };
     let error = match checked(reader).await {
@@ -88,7 +93,7 @@ async fn read(
         return Err(error);
     };
     let at = Location::written(url, folder);
-    let copy = parse(&at.name(), &bytes)?;
+    let copy = Document::parse(&at.name(), &bytes, whole)?;
     reader.notes.push(format!("{error}; the last copy of it is used"));
     Ok((at, copy))
 }
@@ -100,17 +105,18 @@ pub(crate) fn from_stdin() -> Result<Value, DocumentError> {
     parse("from stdin", &bytes)
 }
 
-/// One document or overlay, as it was given, and where it is.
+/// One document or overlay, as it was given, and where it is; read `whole`, or as far as is needed.
 async fn one(
     written: &Value,
     folder: &Path,
+    whole: bool,
     reader: &mut Reader,
-) -> Result<(Location, Value), DocumentError> {
+) -> Result<(Location, Document), DocumentError> {
     let at = match written {
-        Value::Object(_) => return Ok((Location::Nowhere, written.clone())),
-        Value::String(text) if text == "-" => return Ok((Location::Nowhere, from_stdin()?)),
+        Value::Object(_) => return Ok((Location::Nowhere, written.clone().into())),
+        Value::String(text) if text == "-" => return Ok((Location::Nowhere, from_stdin()?.into())),
         Value::String(text) if text.trim_start().starts_with('{') || text.contains('\n') => {
-            return Ok((Location::Nowhere, parse("given inline", text.as_bytes())?));
+            return Ok((Location::Nowhere, parse("given inline", text.as_bytes())?.into()));
         }
         Value::String(text) => Location::written(text, folder),
         _ => return Err(DocumentError::new("cannot read a document: it is neither an object nor a string")),
@@ -119,7 +125,7 @@ async fn one(
     let bytes = reader.read(&at).await;
     let bytes =
         bytes.map_err(|reason| DocumentError::new(format!("cannot read document {name}: {reason}")))?;
-    let document = parse(&name, &bytes)?;
+    let document = Document::parse(&name, &bytes, whole)?;
     Ok((at, document))
 }
 

@@ -1,10 +1,11 @@
 //! Documents: read, checked, resolved, and rewritten as JSON Schema 2020-12. Knows nothing of MCP.
 //!
-//! A document stays a `serde_json::Value`: 3.0, 3.1 and 3.2 are read by the same code, 2.0 is translated first,
+//! A document is a `serde_json::Value`, in parts where it is large: 3.0, 3.1 and 3.2 are read by the same code, 2.0 is translated first,
 //! and what a strict type would refuse (a third of real documents break some rule) costs one operation at most.
 
 mod bundle;
 mod dialect;
+mod document;
 mod example;
 mod jsonpath;
 mod keyword;
@@ -27,6 +28,7 @@ mod yaml;
 use std::fmt;
 
 pub(crate) use dialect::admit_null;
+pub(crate) use document::Document;
 pub(crate) use example::Examples;
 pub(crate) use load::{Source, from_stdin, load};
 pub(crate) use operation::{Operation, Parameter, Place, document_server, operations};

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::resolve::reference;
-use super::{Base, Resolver, Unresolved, server};
+use super::{Base, Document, Resolver, Unresolved, server};
 
 /// The methods of a path item, in the order tools are listed in when a path has several.
 const METHODS: [(&str, Method); 8] = [
@@ -193,28 +193,26 @@ pub(crate) fn document_server(document: &Value, document_url: Option<&str>) -> R
     })
 }
 
-/// All operations in the document's order. A path that cannot be read comes back as its name and the reason.
+/// The operations of a path, in their order. What cannot be read comes back as the path and the reason.
 pub(crate) fn operations<'a>(
-    document: &'a Value,
-    resolver: Resolver<'a>,
+    document: &'a Document,
+    path: &'a str,
 ) -> Vec<Result<Operation<'a>, (&'a str, String)>> {
+    let resolver = document.resolver();
     let mut found = Vec::new();
-    let paths = document.get("paths").and_then(Value::as_object);
-    for (path, written) in paths.into_iter().flatten().filter(|(path, _)| !path.starts_with("x-")) {
-        let item = match resolver.follow(written) {
-            Ok(item) => item,
-            Err(reason) => {
-                found.push(Err((path.as_str(), reason.to_string())));
-                continue;
-            }
-        };
-        // A path item may hold a reference and methods beside it.
-        for holder in [Some(item), reference(written).is_some().then_some(written)].into_iter().flatten() {
-            let methods = holder.as_object();
-            found.extend(methods.into_iter().flat_map(|methods| in_item(path, holder, methods)).map(Ok));
-            let additional = holder.get("additionalOperations").and_then(Value::as_object);
-            found.extend(additional.into_iter().flat_map(|methods| additional_in(path, holder, methods)));
-        }
+    let Some(written) = document.path(path) else {
+        return vec![Err((path, "it is more than JSON allows".to_owned()))];
+    };
+    let item = match resolver.follow(written) {
+        Ok(item) => item,
+        Err(reason) => return vec![Err((path, reason.to_string()))],
+    };
+    // A path item may hold a reference and methods beside it.
+    for holder in [Some(item), reference(written).is_some().then_some(written)].into_iter().flatten() {
+        let methods = holder.as_object();
+        found.extend(methods.into_iter().flat_map(|methods| in_item(path, holder, methods)).map(Ok));
+        let additional = holder.get("additionalOperations").and_then(Value::as_object);
+        found.extend(additional.into_iter().flat_map(|methods| additional_in(path, holder, methods)));
     }
     found
 }
@@ -253,6 +251,11 @@ mod tests {
 
     use super::*;
 
+    /// All operations of a document.
+    fn all(document: &Document) -> Vec<Result<Operation<'_>, (&str, String)>> {
+        document.paths().into_iter().flat_map(|path| operations(document, path)).collect()
+    }
+
     #[test]
     fn operations_come_in_order_with_their_parameters() {
         let document = json!({
@@ -271,8 +274,8 @@ mod tests {
             },
             "components": {"parameters": {"page": {"name": "page", "in": "query", "required": true}}},
         });
-        let resolver = Resolver::new(&document);
-        let found = operations(&document, resolver);
+        let document = Document::from(document);
+        let (resolver, found) = (document.resolver(), all(&document));
         let labels: Vec<_> = found
             .iter()
             .map(|f| f.as_ref().map_or_else(|(path, _)| format!("bad {path}"), Operation::label))
@@ -293,7 +296,8 @@ mod tests {
                 "put": {},
             }, "/b": {"get": {}}},
         });
-        let found = operations(&document, Resolver::new(&document));
+        let document = Document::from(document);
+        let found = all(&document);
         let own = |at: usize| {
             let server = found[at].as_ref().unwrap().server(None);
             server.map(|base| base.unwrap().to_string())
@@ -301,7 +305,7 @@ mod tests {
         assert_eq!(own(0).as_deref(), Some("https://own.example"));
         assert_eq!(own(1).as_deref(), Some("https://path.example"));
         assert_eq!(own(2), None);
-        assert_eq!(document_server(&document, None).unwrap().to_string(), "https://root.example/v1");
+        assert_eq!(document_server(document.read(), None).unwrap().to_string(), "https://root.example/v1");
     }
 
     #[test]

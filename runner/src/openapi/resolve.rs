@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde_json::Value;
 
+use super::document::{self, Parts};
+
 /// Longest chain of references to references: real documents have two.
 const HOPS_MAX: usize = 16;
 
@@ -27,12 +29,24 @@ impl fmt::Display for Unresolved {
 pub(crate) struct Resolver<'a> {
     /// The document.
     root: &'a Value,
+    /// What of it is still text.
+    parts: Option<&'a Parts>,
 }
 
 impl<'a> Resolver<'a> {
     /// Over a document.
     pub(crate) fn new(root: &'a Value) -> Self {
-        Self { root }
+        Self { root, parts: None }
+    }
+
+    /// Over a document of which a part is text.
+    pub(super) fn with_parts(root: &'a Value, parts: &'a Parts) -> Self {
+        Self { root, parts: Some(parts) }
+    }
+
+    /// The document, but for what is still text.
+    pub(crate) fn root(self) -> &'a Value {
+        self.root
     }
 
     /// What one reference points at, which may be a reference again.
@@ -43,7 +57,11 @@ impl<'a> Resolver<'a> {
         };
         let fragment = String::from_utf8_lossy(&percent_decoded(fragment.as_bytes())).into_owned();
         // `Value::pointer` knows ~0 and ~1, and answers `None` for what is no pointer (an anchor).
-        self.root.pointer(&fragment).ok_or_else(|| fail("nothing is there"))
+        let found = match self.parts {
+            Some(parts) => document::lookup(self.root, parts, &fragment),
+            None => self.root.pointer(&fragment),
+        };
+        found.ok_or_else(|| fail("nothing is there"))
     }
 
     /// The first value that is no reference, starting at `value`.

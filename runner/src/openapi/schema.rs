@@ -46,9 +46,9 @@ pub(crate) struct Builder<'a> {
 
 impl<'a> Builder<'a> {
     /// For a document.
-    pub(crate) fn new(document: &'a Value) -> Self {
-        let version = document.get("openapi").and_then(Value::as_str).unwrap_or_default();
-        Self { resolver: Resolver::new(document), ignores_siblings: version.starts_with("3.0") }
+    pub(crate) fn new(resolver: Resolver<'a>) -> Self {
+        let version = resolver.root().get("openapi").and_then(Value::as_str).unwrap_or_default();
+        Self { resolver, ignores_siblings: version.starts_with("3.0") }
     }
 
     /// Makes the schemas of one tool together, so that they share their definitions.

@@ -5,7 +5,7 @@ use super::*;
 /// The schema at `pointer`, and its definitions.
 fn build(document: &Value, pointer: &str) -> (Value, Value) {
     let root = document.pointer(pointer).unwrap();
-    let mut built = Builder::new(document).build(&[root]).unwrap();
+    let mut built = Builder::new(Resolver::new(document)).build(&[root]).unwrap();
     (built.schemas.remove(0), Value::Object(built.defs))
 }
 
@@ -77,7 +77,7 @@ fn read_only_properties_cannot_be_set() {
 #[test]
 fn what_leads_nowhere_is_an_error_of_this_schema() {
     let document = json!({"openapi": "3.0.0", "s": {"items": {"$ref": "#/nope"}}});
-    let error = Builder::new(&document).build(&[&document["s"]]).unwrap_err();
+    let error = Builder::new(Resolver::new(&document)).build(&[&document["s"]]).unwrap_err();
     assert!(error.to_string().contains("#/nope"));
 }
 

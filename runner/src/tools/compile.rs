@@ -3,21 +3,18 @@
 use std::collections::BTreeMap;
 
 use serde_json::Value;
-use serde_json::value::to_raw_value;
+use serde_json::value::{RawValue, to_raw_value};
 
-use super::catalogue::{About, Draft, Record};
-use super::filter::{Facts, Filter};
+use super::catalogue::{Draft, Record};
+use super::filter::Filter;
 use super::name::Names;
-use super::route::{Mock, Route};
-use super::{Skipped, Tool, input, pages, security, words};
+use super::read::{self, Found};
+use super::{Skipped, pages, words};
 use crate::config::{AuthConfig, KeyPlace};
 use crate::openapi::{
-    Base, Builder, DocumentError, Examples, Operation, Place, Resolver, bounded, document_server, is_url,
-    operations, output,
+    Base, Document, DocumentError, Operation, Place, Resolver, bounded, document_server, is_url, output,
 };
 
-/// Bytes of a mock answer's body.
-const MOCK_BYTES_MAX: usize = 64 << 10;
 /// Bytes of one tool's output schema.
 const OUTPUT_BYTES_MAX: usize = 2 << 10;
 /// Bytes of all output schemas of a catalogue together; where they are more there are none.
@@ -27,7 +24,7 @@ const TITLE_MAX: usize = 100;
 
 /// Where calls go.
 #[derive(Debug, PartialEq, Eq)]
-enum Target {
+pub(super) enum Target {
     /// To the servers of the document.
     Document,
     /// To one base, whatever the document says.
@@ -40,13 +37,13 @@ enum Target {
 #[derive(Debug)]
 pub(crate) struct CompileOptions {
     /// Where calls go.
-    target: Target,
+    pub(super) target: Target,
     /// Where the document was read, if from a URL.
     document_url: Option<String>,
     /// Parameters the configuration gives, which are no arguments.
     supplied: Vec<(Place, String)>,
     /// Which operations become tools.
-    filter: Filter,
+    pub(super) filter: Filter,
 }
 
 /// The parameters that the configuration gives: a call need not, and cannot.
@@ -89,7 +86,7 @@ impl CompileOptions {
     }
 
     /// Whether the configuration gives a parameter.
-    fn is_supplied(&self, place: Place, name: &str) -> bool {
+    pub(super) fn is_supplied(&self, place: Place, name: &str) -> bool {
         self.supplied.iter().any(|(other, given)| {
             *other == place
                 && if place == Place::Header { name.eq_ignore_ascii_case(given) } else { name == given }
@@ -97,13 +94,15 @@ impl CompileOptions {
     }
 }
 
-/// Makes a tool of every operation it can. Nothing of it refers to the document.
-pub(crate) fn compile(document: &Value, options: &CompileOptions) -> Result<Draft, DocumentError> {
-    let resolver = Resolver::new(document);
+/// Makes a tool of every operation it can, on so many threads. Nothing of it refers to the document.
+pub(crate) fn compile(
+    document: &Document,
+    options: &CompileOptions,
+    threads: usize,
+) -> Result<Draft, DocumentError> {
     let mut compiler = Compiler {
-        document,
-        resolver,
-        builder: Builder::new(document),
+        document: document.read(),
+        resolver: document.resolver(),
         options,
         names: Names::default(),
         bases: Vec::new(),
@@ -111,24 +110,21 @@ pub(crate) fn compile(document: &Value, options: &CompileOptions) -> Result<Draf
         draft: Draft::default(),
     };
     let mut skipped = Vec::new();
-    for found in operations(document, resolver) {
-        let (operation, reason) = match &found {
-            Ok(operation) if !compiler.wants(operation) => {
+    for found in read::all(document, options, threads).into_iter().flatten() {
+        let (operation, reason) = match found {
+            Found::LeftOut => {
                 compiler.draft.head.left_out += 1;
                 continue;
             }
-            Ok(operation) => match compiler.add(operation)? {
+            Found::Tool(operation, record) => match compiler.add(&operation, *record)? {
                 Ok(()) => continue,
                 Err(reason) => (operation.label(), reason),
             },
-            Err((path, reason)) => ((*path).to_owned(), reason.clone()),
+            Found::Skipped(operation, reason) => (operation, reason),
         };
         skipped.push(Skipped { operation, reason });
     }
-    let (mut draft, outputs_bytes) = (compiler.draft, compiler.outputs_bytes);
-    if outputs_bytes > OUTPUTS_BYTES_MAX {
-        draft = draft.without_output_schemas();
-    }
+    let (mut draft, document) = (compiler.draft, compiler.document);
     let title = document.pointer("/info/title").and_then(Value::as_str).unwrap_or_default();
     draft.head.title = bounded(title, TITLE_MAX);
     draft.head.skipped = skipped;
@@ -139,14 +135,12 @@ pub(crate) fn compile(document: &Value, options: &CompileOptions) -> Result<Draf
     Ok(draft)
 }
 
-/// A catalogue as it grows.
+/// A catalogue as it grows: all that one tool needs to know of the others.
 struct Compiler<'a> {
-    /// What is compiled.
+    /// What is compiled, but for what only references lead to.
     document: &'a Value,
     /// Its references.
     resolver: Resolver<'a>,
-    /// Its schemas.
-    builder: Builder<'a>,
     /// The configuration.
     options: &'a CompileOptions,
     /// Names of tools.
@@ -160,65 +154,33 @@ struct Compiler<'a> {
 }
 
 impl<'a> Compiler<'a> {
-    /// Whether an operation is to become a tool at all.
-    fn wants(&self, operation: &Operation<'a>) -> bool {
-        let facts = Facts {
-            tags: &operation.tags(),
-            path: operation.path,
-            method: operation.method.as_str(),
-            operation_id: operation.id().unwrap_or_default(),
-            deprecated: operation.is_deprecated(),
-        };
-        !words::is_hidden(operation) && self.options.filter.keeps(facts)
-    }
-
     /// Adds a tool. The inner error is about this operation, the outer one ends it all.
-    fn add(&mut self, operation: &Operation<'a>) -> Result<Result<(), String>, DocumentError> {
-        let options = self.options;
-        let supplied = |place, name: &str| options.is_supplied(place, name);
-        let input = match input::read(operation, self.resolver, self.builder, &supplied) {
-            Ok(input) => input,
-            Err(reason) => return Ok(Err(reason)),
-        };
-        let base = match self.base(operation)? {
+    fn add(
+        &mut self,
+        operation: &Operation<'a>,
+        mut record: Record,
+    ) -> Result<Result<(), String>, DocumentError> {
+        record.route.base = match self.base(operation)? {
             Ok(base) => base,
             Err(reason) => return Ok(Err(reason)),
         };
-        let input_schema = match to_raw_value(&input.schema) {
-            Ok(schema) => schema,
-            Err(error) => return Ok(Err(format!("its schema is no JSON: {error}"))),
-        };
-        let output_schema = output(operation.value, self.resolver, OUTPUT_BYTES_MAX)
-            .filter(|_| self.outputs_bytes <= OUTPUTS_BYTES_MAX)
-            .and_then(|schema| to_raw_value(&schema).ok());
-        self.outputs_bytes += output_schema.as_ref().map_or(0, |schema| schema.get().len());
-        let mock = (options.target == Target::Mock).then(|| self.mock(operation));
-        let record = Record {
-            tool: Tool {
-                name: self.names.tool(words::id(operation), &operation.label()),
-                title: words::title(operation),
-                description: words::description(operation),
-                input_schema,
-                output_schema,
-                annotations: words::annotations(operation),
-            },
-            about: About {
-                operation: operation.label().into(),
-                tags: operation.tags().into_iter().map(Into::into).collect(),
-            },
-            route: Route {
-                method: operation.method.as_str().into(),
-                base,
-                path: input.path,
-                query: input.query.into(),
-                parameters: input.parameters,
-                body: input.body,
-                security: security::read(self.document, operation.value),
-                accept: operation.accept(self.resolver).into(),
-                mock,
-            },
-        };
+        record.tool.output_schema = self.output(operation);
+        record.tool.name = self.names.tool(words::id(operation), &operation.label());
         Ok(self.draft.add(&record))
+    }
+
+    /// The schema of an operation's answers. Once all of them are too much, there are none.
+    fn output(&mut self, operation: &Operation<'a>) -> Option<Box<RawValue>> {
+        if self.outputs_bytes > OUTPUTS_BYTES_MAX {
+            return None;
+        }
+        let schema = to_raw_value(&output(operation.value, self.resolver, OUTPUT_BYTES_MAX)?).ok()?;
+        self.outputs_bytes += schema.get().len();
+        if self.outputs_bytes > OUTPUTS_BYTES_MAX {
+            self.draft = std::mem::take(&mut self.draft).without_output_schemas();
+            return None;
+        }
+        Some(schema)
     }
 
     /// The index of an operation's base. That the document has none is an error of the configuration, not
@@ -244,20 +206,5 @@ impl<'a> Compiler<'a> {
             bases.push(base);
             bases.len() - 1
         })))
-    }
-
-    /// The answer an operation gives without being called.
-    fn mock(&self, operation: &Operation<'a>) -> Mock {
-        let sample = Examples::new(self.resolver).answer(operation.value);
-        let body = sample.body.map(|body| match body {
-            // An example of a text is the text.
-            Value::String(text) if !sample.media_type.as_deref().unwrap_or("json").contains("json") => text,
-            body => body.to_string(),
-        });
-        Mock {
-            status: sample.status.into(),
-            media_type: sample.media_type.map(Into::into),
-            body: body.filter(|body| body.len() <= MOCK_BYTES_MAX).map(Into::into),
-        }
     }
 }

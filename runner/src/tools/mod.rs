@@ -11,6 +11,7 @@ mod multipart;
 mod name;
 mod pages;
 mod payload;
+mod read;
 mod route;
 mod search;
 mod security;

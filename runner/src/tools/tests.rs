@@ -10,12 +10,11 @@ use super::{
 use crate::config::{AuthConfig, KeyPlace};
 
 /// A catalogue of a document.
-#[expect(clippy::needless_pass_by_value, reason = "reads better at every call")]
 pub(crate) fn catalogue(
     document: Value,
     options: &CompileOptions,
 ) -> Result<(Catalogue, Vec<Skipped>), String> {
-    let text = compiled(&document, options).map_err(|error| error.to_string())?.finish();
+    let text = compiled(&document.into(), options, 2).map_err(|error| error.to_string())?.finish();
     let (catalogue, head) = Catalogue::in_memory(&text).unwrap();
     Ok((catalogue, head.skipped))
 }

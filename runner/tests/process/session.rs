@@ -177,8 +177,9 @@ fn day(transport: &'static str, length: Duration) {
     until(|| waiting.load(Ordering::Relaxed) == 0);
     let warm = *looks.get(1).expect("a day with a morning");
     let mut end = Rest::of(&runner, &client);
+    #[expect(clippy::print_stderr, reason = "the figures of an hour are worth to be seen")]
     if is_long {
-        println!("{transport}: {round} visits, {looks:?}, at the end {end:?}");
+        eprintln!("{transport}: {round} visits, {looks:?}, at the end {end:?}");
     }
     assert!(
         end.descriptors <= warm.descriptors && end.threads <= warm.threads,
