@@ -67,12 +67,14 @@ pub(crate) async fn serve() -> std::io::Result<()> {
     let recipe: Recipe = serde_json::from_slice(&text)?;
     let (outcome, catalogue) = match write(&recipe, true).await {
         Ok(Some(catalogue)) => (Outcome::Catalogue, catalogue),
-        Ok(None) => (Outcome::Same, Vec::new()),
-        Err(error) => (Outcome::Failed(error.to_string()), Vec::new()),
+        Ok(None) => (Outcome::Same, [Vec::new(), Vec::new()]),
+        Err(error) => (Outcome::Failed(error.to_string()), [Vec::new(), Vec::new()]),
     };
     let mut output = std::io::stdout().lock();
     serde_json::to_writer(&mut output, &outcome)?;
     output.write_all(b"\n")?;
-    output.write_all(&catalogue)?;
+    for lines in catalogue {
+        output.write_all(&lines)?;
+    }
     output.flush()
 }

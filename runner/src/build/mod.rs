@@ -50,12 +50,12 @@ pub(crate) async fn make(recipe: &Recipe) -> Result<Made, DocumentError> {
     let text = if is_large(recipe) { child::run(recipe).await } else { None };
     let text = match text {
         Some(text) => text?,
-        None => write(recipe, false).await?,
+        None => write(recipe, false).await?.map(|lines| lines.concat()),
     };
     let Some(text) = text else {
         return Ok(Made::Same);
     };
-    let fingerprint = hash::of(&text);
+    let fingerprint = hash::quick(&text);
     let file = kept.filter(|_| text.len() >= KEPT_BYTES_MIN).and_then(|kept| kept.put(&text));
     let opened = match file {
         Some(file) => Catalogue::in_file(file),
@@ -81,7 +81,7 @@ fn is_large(recipe: &Recipe) -> bool {
 
 /// Writes a catalogue in this process, which ends right after if it is a child. `None`: it is the same as before,
 /// where that was asked for.
-async fn write(recipe: &Recipe, is_child: bool) -> Result<Option<Vec<u8>>, DocumentError> {
+async fn write(recipe: &Recipe, is_child: bool) -> Result<Option<[Vec<u8>; 2]>, DocumentError> {
     let options = recipe.check()?;
     let source = Source {
         document: &recipe.document,

@@ -2,6 +2,7 @@
 //! and events that no tool is made from. Such a part stays text until a reference leads to it. No file and no
 //! socket here.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::OnceLock;
@@ -71,10 +72,11 @@ impl Document {
         read.chain(&self.paths).map(String::as_str).filter(|path| !path.starts_with("x-")).collect()
     }
 
-    /// What is written of a path; `None` when that cannot be read.
-    pub(super) fn path(&self, path: &str) -> Option<&Value> {
+    /// What is written of a path; `None` when that cannot be read. It is read anew each time: few need it twice.
+    pub(crate) fn path(&self, path: &str) -> Option<Cow<'_, Value>> {
         let read = self.read.get("paths").and_then(|paths| paths.get(path));
-        read.or_else(|| self.parts.get(&format!("/paths/{}", step(path)))?.value())
+        let anew = || self.parts.get(&format!("/paths/{}", step(path)))?.read().map(Cow::Owned);
+        read.map(Cow::Borrowed).or_else(anew)
     }
 }
 
@@ -99,8 +101,12 @@ pub(super) fn lookup<'a>(read: &'a Value, parts: &'a Parts, pointer: &str) -> Op
 impl Part {
     /// What it says.
     fn value(&self) -> Option<&Value> {
-        let read = || serde_json::from_str(std::str::from_utf8(&self.text).ok()?).ok();
-        self.read.get_or_init(read).as_ref()
+        self.read.get_or_init(|| self.read()).as_ref()
+    }
+
+    /// Reads it, and keeps nothing.
+    fn read(&self) -> Option<Value> {
+        serde_json::from_str(std::str::from_utf8(&self.text).ok()?).ok()
     }
 }
 
@@ -247,13 +253,13 @@ mod tests {
     fn a_part_is_found_like_anything_else() {
         let whole = json!({
             "openapi": "3.1.0", "info": {"title": "t"}, "x-a/b": {"c": [1, 2]}, "x-mcp-a": 1, "webhooks": {"w": 3},
-            "paths": {"/a/{b}": {"get": {"x": 4}}},
+            "paths": {"/a/{b}": {"get": {"x": 4}}, "x-note": {}},
             "components": {"schemas": {"a~b": {"type": "object", "properties": {"p/q": {"not": {}}}}}},
         });
         let document = parted(&whole).unwrap();
-        assert_eq!(document.parts.len(), 4);
+        assert_eq!(document.parts.len(), 5);
         assert_eq!(document.paths(), ["/a/{b}"]);
-        assert_eq!(document.path("/a/{b}"), whole.pointer("/paths/~1a~1{b}"));
+        assert_eq!(document.path("/a/{b}").as_deref(), whole.pointer("/paths/~1a~1{b}"));
         for reference in [
             "#/info/title",
             "#/x-a~1b",

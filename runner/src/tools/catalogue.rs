@@ -248,25 +248,10 @@ impl Draft {
         }
     }
 
-    /// Changes the lines' tools: what can only be decided when all are known.
-    pub(super) fn without_output_schemas(self) -> Self {
-        let mut draft =
-            Self { head: Head { tools: Vec::new(), listed_bytes: 0, ..self.head }, ..Self::default() };
-        for line in self.lines.split(|byte| *byte == b'\n') {
-            if let Ok(mut record) = serde_json::from_slice::<Record>(line) {
-                record.tool.output_schema = None;
-                // What could be written once can be written again.
-                drop(draft.add(&record));
-            }
-        }
-        draft
-    }
-
-    /// The whole text.
-    pub(crate) fn finish(self) -> Vec<u8> {
-        let mut text = serde_json::to_vec(&self.head).unwrap_or_default();
-        text.push(b'\n');
-        text.extend(self.lines);
-        text
+    /// The whole text: its first line, and the others.
+    pub(crate) fn finish(self) -> [Vec<u8>; 2] {
+        let mut head = serde_json::to_vec(&self.head).unwrap_or_default();
+        head.push(b'\n');
+        [head, self.lines]
     }
 }

@@ -3,22 +3,15 @@
 use std::collections::BTreeMap;
 
 use serde_json::Value;
-use serde_json::value::{RawValue, to_raw_value};
 
-use super::catalogue::{Draft, Record};
+use super::catalogue::Draft;
 use super::filter::Filter;
 use super::name::Names;
-use super::read::{self, Found};
-use super::{Skipped, pages, words};
+use super::read::{self, Found, Half, OUTPUTS_BYTES_MAX};
+use super::{Skipped, pages};
 use crate::config::{AuthConfig, KeyPlace};
-use crate::openapi::{
-    Base, Document, DocumentError, Operation, Place, Resolver, bounded, document_server, is_url, output,
-};
+use crate::openapi::{Base, Document, DocumentError, Place, bounded, document_server, is_url};
 
-/// Bytes of one tool's output schema.
-const OUTPUT_BYTES_MAX: usize = 2 << 10;
-/// Bytes of all output schemas of a catalogue together; where they are more there are none.
-const OUTPUTS_BYTES_MAX: usize = 32 << 10;
 /// Characters of an API's title.
 const TITLE_MAX: usize = 100;
 
@@ -85,6 +78,12 @@ impl CompileOptions {
         Ok(Self { target, document_url, supplied, filter })
     }
 
+    /// Where a document was read. In 3.2 it may say itself where it is.
+    pub(super) fn url_of<'a>(&'a self, document: &'a Value) -> Option<&'a str> {
+        let said = document.get("$self").and_then(Value::as_str).filter(|url| is_url(url));
+        said.or(self.document_url.as_deref())
+    }
+
     /// Whether the configuration gives a parameter.
     pub(super) fn is_supplied(&self, place: Place, name: &str) -> bool {
         self.supplied.iter().any(|(other, given)| {
@@ -100,31 +99,29 @@ pub(crate) fn compile(
     options: &CompileOptions,
     threads: usize,
 ) -> Result<Draft, DocumentError> {
+    let found = read::all(document, options, threads);
+    let document = document.read();
     let mut compiler = Compiler {
-        document: document.read(),
-        resolver: document.resolver(),
+        document,
         options,
+        has_outputs: outputs_bytes(&found) <= OUTPUTS_BYTES_MAX,
         names: Names::default(),
         bases: Vec::new(),
-        outputs_bytes: 0,
         draft: Draft::default(),
     };
     let mut skipped = Vec::new();
-    for found in read::all(document, options, threads).into_iter().flatten() {
-        let (operation, reason) = match found {
-            Found::LeftOut => {
-                compiler.draft.head.left_out += 1;
-                continue;
+    for found in found {
+        match found {
+            Found::LeftOut => compiler.draft.head.left_out += 1,
+            Found::Skipped(operation, reason) => skipped.push(Skipped { operation, reason }),
+            Found::Tool(half) => {
+                let operation = half.record.about.operation.to_string();
+                let added = compiler.add(*half)?;
+                skipped.extend(added.err().map(|reason| Skipped { operation, reason }));
             }
-            Found::Tool(operation, record) => match compiler.add(&operation, *record)? {
-                Ok(()) => continue,
-                Err(reason) => (operation.label(), reason),
-            },
-            Found::Skipped(operation, reason) => (operation, reason),
-        };
-        skipped.push(Skipped { operation, reason });
+        }
     }
-    let (mut draft, document) = (compiler.draft, compiler.document);
+    let mut draft = compiler.draft;
     let title = document.pointer("/info/title").and_then(Value::as_str).unwrap_or_default();
     draft.head.title = bounded(title, TITLE_MAX);
     draft.head.skipped = skipped;
@@ -135,70 +132,62 @@ pub(crate) fn compile(
     Ok(draft)
 }
 
+/// Bytes of all output schemas.
+fn outputs_bytes(found: &[Found]) -> usize {
+    let bytes = found.iter().map(|found| match found {
+        Found::Tool(half) => half.record.tool.output_schema.as_ref().map_or(0, |schema| schema.get().len()),
+        Found::LeftOut | Found::Skipped(..) => 0,
+    });
+    bytes.sum()
+}
+
 /// A catalogue as it grows: all that one tool needs to know of the others.
 struct Compiler<'a> {
-    /// What is compiled, but for what only references lead to.
+    /// What is compiled, but for what is in its parts.
     document: &'a Value,
-    /// Its references.
-    resolver: Resolver<'a>,
     /// The configuration.
     options: &'a CompileOptions,
+    /// Whether tools tell what their answers look like.
+    has_outputs: bool,
     /// Names of tools.
     names: Names,
     /// Where calls go.
     bases: Vec<Base>,
-    /// Bytes of all output schemas.
-    outputs_bytes: usize,
     /// What is done.
     draft: Draft,
 }
 
-impl<'a> Compiler<'a> {
+impl Compiler<'_> {
     /// Adds a tool. The inner error is about this operation, the outer one ends it all.
-    fn add(
-        &mut self,
-        operation: &Operation<'a>,
-        mut record: Record,
-    ) -> Result<Result<(), String>, DocumentError> {
-        record.route.base = match self.base(operation)? {
+    fn add(&mut self, half: Half) -> Result<Result<(), String>, DocumentError> {
+        let mut record = half.record;
+        record.route.base = match self.base(half.server)? {
             Ok(base) => base,
             Err(reason) => return Ok(Err(reason)),
         };
-        record.tool.output_schema = self.output(operation);
-        record.tool.name = self.names.tool(words::id(operation), &operation.label());
+        record.tool.name = self.names.tool(half.id.as_deref(), &record.about.operation);
+        if !self.has_outputs {
+            record.tool.output_schema = None;
+        }
         Ok(self.draft.add(&record))
     }
 
-    /// The schema of an operation's answers. Once all of them are too much, there are none.
-    fn output(&mut self, operation: &Operation<'a>) -> Option<Box<RawValue>> {
-        if self.outputs_bytes > OUTPUTS_BYTES_MAX {
-            return None;
-        }
-        let schema = to_raw_value(&output(operation.value, self.resolver, OUTPUT_BYTES_MAX)?).ok()?;
-        self.outputs_bytes += schema.get().len();
-        if self.outputs_bytes > OUTPUTS_BYTES_MAX {
-            self.draft = std::mem::take(&mut self.draft).without_output_schemas();
-            return None;
-        }
-        Some(schema)
-    }
-
-    /// The index of an operation's base. That the document has none is an error of the configuration, not
-    /// of one operation.
-    fn base(&mut self, operation: &Operation<'a>) -> Result<Result<usize, String>, DocumentError> {
-        // In 3.2 a document may say itself where it is.
-        let said = self.document.get("$self").and_then(Value::as_str).filter(|url| is_url(url));
-        let document_url = said.or(self.options.document_url.as_deref());
+    /// The index of the base that a server is. That the document has none is an error of the configuration, not of
+    /// one operation.
+    fn base(&mut self, server: Option<Result<Base, String>>) -> Result<Result<usize, String>, DocumentError> {
         let base = match &self.options.target {
             Target::Mock => return Ok(Ok(0)),
             Target::Base(base) => base.clone(),
-            Target::Document => match operation.server(document_url) {
+            Target::Document => match server {
                 Some(Ok(base)) => base,
                 Some(Err(reason)) => return Ok(Err(reason)),
-                None => document_server(self.document, document_url).map_err(|reason| {
-                    let line = format!("cannot tell from the document where calls go: {reason}; set baseUrl");
-                    DocumentError::new(line)
-                })?,
+                None => {
+                    document_server(self.document, self.options.url_of(self.document)).map_err(|reason| {
+                        let line =
+                            format!("cannot tell from the document where calls go: {reason}; set baseUrl");
+                        DocumentError::new(line)
+                    })?
+                }
             },
         };
         let bases = &mut self.bases;

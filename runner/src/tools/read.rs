@@ -5,37 +5,49 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use serde_json::Value;
-use serde_json::value::to_raw_value;
+use serde_json::value::{RawValue, to_raw_value};
 
 use super::catalogue::{About, Record};
 use super::compile::{CompileOptions, Target};
 use super::filter::Facts;
 use super::route::{Mock, Route};
 use super::{Tool, input, security, words};
-use crate::openapi::{Builder, Document, Examples, Operation, Place, Resolver, operations};
+use crate::openapi::{Base, Builder, Document, Examples, Operation, Place, Resolver, operations, output};
 
 /// Bytes of a mock answer's body.
 const MOCK_BYTES_MAX: usize = 64 << 10;
+/// Bytes of one tool's output schema.
+const OUTPUT_BYTES_MAX: usize = 2 << 10;
+/// Bytes of all output schemas of a catalogue together; where they are more there are none.
+pub(super) const OUTPUTS_BYTES_MAX: usize = 32 << 10;
 
 /// What an operation came to.
 #[derive(Debug)]
-pub(super) enum Found<'a> {
+pub(super) enum Found {
     /// Nothing: the configuration or the document leaves it out.
     LeftOut,
     /// No tool: how a person finds it, and why.
     Skipped(String, String),
-    /// A tool without a name and a base.
-    Tool(Operation<'a>, Box<Record>),
+    /// A tool, but for what others have a say in.
+    Tool(Box<Half>),
+}
+
+/// A tool, but for what others have a say in.
+#[derive(Debug)]
+pub(super) struct Half {
+    /// What it wants to be called.
+    pub(super) id: Option<String>,
+    /// Where calls go; `None`: where those of the document go.
+    pub(super) server: Option<Result<Base, String>>,
+    /// All else. Its name and its base are still to come.
+    pub(super) record: Record,
 }
 
 /// Reads the operations of all paths in their order, on so many threads.
-pub(super) fn all<'a>(
-    document: &'a Document,
-    options: &CompileOptions,
-    threads: usize,
-) -> Vec<Vec<Found<'a>>> {
+pub(super) fn all(document: &Document, options: &CompileOptions, threads: usize) -> Vec<Found> {
     let resolver = document.resolver();
-    let reader = Reader { document, resolver, builder: Builder::new(resolver), options };
+    let outputs_bytes = AtomicUsize::new(0);
+    let reader = Reader { document, resolver, builder: Builder::new(resolver), options, outputs_bytes };
     let paths = document.paths();
     let next = AtomicUsize::new(0);
     // Who is done takes the next path that nobody has: some take a hundred times as long as others.
@@ -60,7 +72,7 @@ pub(super) fn all<'a>(
         all
     });
     all.sort_unstable_by_key(|(at, _)| *at);
-    all.into_iter().map(|(_, found)| found).collect()
+    all.into_iter().flat_map(|(_, found)| found).collect()
 }
 
 /// Reads operations of one document.
@@ -73,24 +85,29 @@ struct Reader<'a, 'b> {
     builder: Builder<'a>,
     /// The configuration.
     options: &'b CompileOptions,
+    /// Bytes of all output schemas so far.
+    outputs_bytes: AtomicUsize,
 }
 
-impl<'a> Reader<'a, '_> {
+impl Reader<'_, '_> {
     /// The operations of a path.
-    fn path(&self, path: &'a str) -> Vec<Found<'a>> {
-        let read = |found: Result<Operation<'a>, (&str, String)>| match found {
+    fn path(&self, path: &str) -> Vec<Found> {
+        let Some(written) = self.document.path(path) else {
+            return vec![Found::Skipped(path.to_owned(), "it is more than JSON allows".to_owned())];
+        };
+        let read = |found: Result<Operation<'_>, (&str, String)>| match found {
             Ok(operation) if !self.wants(&operation) => Found::LeftOut,
-            Ok(operation) => match self.record(&operation) {
-                Ok(record) => Found::Tool(operation, Box::new(record)),
+            Ok(operation) => match self.half(&operation) {
+                Ok(half) => Found::Tool(Box::new(half)),
                 Err(reason) => Found::Skipped(operation.label(), reason),
             },
             Err((path, reason)) => Found::Skipped(path.to_owned(), reason),
         };
-        operations(self.document, path).into_iter().map(read).collect()
+        operations(self.resolver, path, &written).into_iter().map(read).collect()
     }
 
     /// Whether an operation is to become a tool at all.
-    fn wants(&self, operation: &Operation<'a>) -> bool {
+    fn wants(&self, operation: &Operation<'_>) -> bool {
         let facts = Facts {
             tags: &operation.tags(),
             path: operation.path,
@@ -101,19 +118,29 @@ impl<'a> Reader<'a, '_> {
         !words::is_hidden(operation) && self.options.filter.keeps(facts)
     }
 
-    /// The record of an operation, as far as it is about nothing else.
-    fn record(&self, operation: &Operation<'a>) -> Result<Record, String> {
+    /// The schema of an operation's answers. Once all of them are too much, they are not needed.
+    fn output(&self, operation: &Operation<'_>) -> Option<Box<RawValue>> {
+        if self.outputs_bytes.load(Ordering::Relaxed) > OUTPUTS_BYTES_MAX {
+            return None;
+        }
+        let schema = to_raw_value(&output(operation.value, self.resolver, OUTPUT_BYTES_MAX)?).ok()?;
+        self.outputs_bytes.fetch_add(schema.get().len(), Ordering::Relaxed);
+        Some(schema)
+    }
+
+    /// An operation, as far as it is about nothing else.
+    fn half(&self, operation: &Operation<'_>) -> Result<Half, String> {
         let options = self.options;
         let supplied = |place: Place, name: &str| options.is_supplied(place, name);
         let input = input::read(operation, self.resolver, self.builder, &supplied)?;
         let input_schema = to_raw_value(&input.schema);
-        Ok(Record {
+        let record = Record {
             tool: Tool {
                 name: Box::default(),
                 title: words::title(operation),
                 description: words::description(operation),
                 input_schema: input_schema.map_err(|error| format!("its schema is no JSON: {error}"))?,
-                output_schema: None,
+                output_schema: self.output(operation),
                 annotations: words::annotations(operation),
             },
             about: About {
@@ -131,11 +158,16 @@ impl<'a> Reader<'a, '_> {
                 accept: operation.accept(self.resolver).into(),
                 mock: (options.target == Target::Mock).then(|| self.mock(operation)),
             },
+        };
+        Ok(Half {
+            id: words::id(operation).map(str::to_owned),
+            server: operation.server(options.url_of(self.document.read())),
+            record,
         })
     }
 
     /// The answer an operation gives without being called.
-    fn mock(&self, operation: &Operation<'a>) -> Mock {
+    fn mock(&self, operation: &Operation<'_>) -> Mock {
         let sample = Examples::new(self.resolver).answer(operation.value);
         let body = sample.body.map(|body| match body {
             // An example of a text is the text.

@@ -14,7 +14,7 @@ pub(crate) fn catalogue(
     document: Value,
     options: &CompileOptions,
 ) -> Result<(Catalogue, Vec<Skipped>), String> {
-    let text = compiled(&document.into(), options, 2).map_err(|error| error.to_string())?.finish();
+    let text = compiled(&document.into(), options, 2).map_err(|error| error.to_string())?.finish().concat();
     let (catalogue, head) = Catalogue::in_memory(&text).unwrap();
     Ok((catalogue, head.skipped))
 }
