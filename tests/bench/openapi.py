@@ -259,16 +259,19 @@ def load(server, clients, tool, arguments, calls):
 
 
 def measure(document, name, port, base, folder, calls):
-    """One subject with one document. The start is the median of three, each as if it were the first."""
+    """One subject with one document. A start is the median of three: each as if it were the first, then each with what
+    the one before left behind, which is our catalogue and nothing of the others'."""
     _, operation, arguments = DOCUMENTS[document]
-    starts, kind = [], Piped if name in PIPED else Server
-    for attempt in range(3):
-        for kept in pathlib.Path(folder).glob("catalogue-*"):
-            kept.unlink()
-        server = kind(subjects(document, port, base, folder)[name], port)
-        starts.append(server.ready_ms)
-        if attempt < 2:
-            server.end()
+    first, again, kind = [], [], Piped if name in PIPED else Server
+    for starts in [first, again]:
+        for _ in range(3):
+            if starts is first:
+                for kept in pathlib.Path(folder).glob("catalogue-*"):
+                    kept.unlink()
+            server = kind(subjects(document, port, base, folder)[name], port)
+            starts.append(server.ready_ms)
+            if len(again) < 3:
+                server.end()
     try:
         time.sleep(REST_S)
         idle = memory(tree(server.process.pid))[0]
@@ -280,7 +283,7 @@ def measure(document, name, port, base, folder, calls):
         busy = memory(tree(server.process.pid))[0]
     finally:
         server.end()
-    return {"document": document, "name": name, "ready_ms": sorted(starts)[1], "idle_mb": idle, "busy_mb": busy, "one": one,
+    return {"document": document, "name": name, "ready_ms": sorted(first)[1], "again_ms": sorted(again)[1], "idle_mb": idle, "busy_mb": busy, "one": one,
             "many": many, "tools": len(listed), "list_kb": len(json.dumps(listed, separators=(",", ":"))) / 1000}
 
 
@@ -289,7 +292,8 @@ def ratios(rows):
     ours, *peers = rows
     best = lambda of, pick: pick(of(row) for row in peers)
     return {
-        "start": best(lambda row: row["ready_ms"], min) / ours["ready_ms"],
+        "first start": best(lambda row: row["ready_ms"], min) / ours["ready_ms"],
+        "start again": best(lambda row: row["again_ms"], min) / ours["again_ms"],
         "memory idle": best(lambda row: row["idle_mb"], min) / ours["idle_mb"],
         "memory after the calls": best(lambda row: row["busy_mb"], min) / ours["busy_mb"],
         "calls/s, 1 client": ours["one"]["rate"] / best(lambda row: row["one"]["rate"], max),
@@ -298,11 +302,11 @@ def ratios(rows):
 
 
 def show(rows, calls):
-    print(f"| {rows[0]['document']} | ready | idle | after {calls} calls | 1 client: calls/s | p50 | p99 | 32 clients: calls/s | p50 "
-          "| p99 | tools | list | failed |\n|---|---|---|---|---|---|---|---|---|---|---|---|---|")
+    print(f"| {rows[0]['document']} | ready | ready again | idle | after {calls} calls | 1 client: calls/s | p50 | p99 | 32 clients: calls/s | p50 "
+          "| p99 | tools | list | failed |\n|---|---|---|---|---|---|---|---|---|---|---|---|---|---|")
     for row in rows:
         one, many = row["one"], row["many"]
-        print(f"| {row['name']} | {row['ready_ms']:.0f} ms | {row['idle_mb']:.1f} MB | {row['busy_mb']:.1f} MB | {one['rate']:.0f} "
+        print(f"| {row['name']} | {row['ready_ms']:.0f} ms | {row['again_ms']:.0f} ms | {row['idle_mb']:.1f} MB | {row['busy_mb']:.1f} MB | {one['rate']:.0f} "
               f"| {one['p50']:.2f} ms | {one['p99']:.2f} ms | {many['rate']:.0f} | {many['p50']:.2f} ms | {many['p99']:.2f} ms "
               f"| {row['tools']} | {row['list_kb']:.0f} kB | {one['failed'] + many['failed']} |")
     if len(rows) > 1:

@@ -4,6 +4,7 @@
 use std::io::{Read, Write};
 use std::process::Stdio;
 
+use nix::fcntl::{FcntlArg, fcntl};
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::Command;
@@ -14,6 +15,9 @@ use crate::openapi::DocumentError;
 
 /// The argument that makes a child of a runner.
 pub(crate) const ARGUMENT: &str = "--compile-catalogue";
+
+/// What the pipe from a child holds: as much as anybody may ask for.
+const PIPE_BYTES: i32 = 1 << 20;
 
 /// The first line of what a child writes; the catalogue follows when it is `Catalogue`.
 #[derive(Debug, Serialize, Deserialize)]
@@ -37,6 +41,8 @@ pub(super) async fn run(recipe: &Recipe) -> Option<Result<Option<Vec<u8>>, Docum
         .spawn()
         .ok()?;
     let (mut input, mut output) = (child.stdin.take()?, child.stdout.take()?);
+    // A smaller one works as well, with a wait of both for each other at every 64 KiB.
+    fcntl(&output, FcntlArg::F_SETPIPE_SZ(PIPE_BYTES)).ok();
     let text = serde_json::to_vec(recipe).ok()?;
     let wrote = async move { input.write_all(&text).await };
     let mut written = Vec::new();
