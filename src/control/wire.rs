@@ -253,7 +253,7 @@ pub(crate) struct Live {
     /// Which thresholds of its alerts it is over just now: `memory`, `cpu`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) over_threshold: Vec<Box<str>>,
-    /// Limit → the mechanism that holds it; empty while nothing is limited.
+    /// Limit, or what a sandbox walls in → the mechanism that holds it; empty while nothing is limited.
     pub(crate) enforced_by: std::collections::BTreeMap<Box<str>, Box<str>>,
     /// Profile of its sandbox.
     pub(crate) sandbox: Option<Box<str>>,

@@ -114,11 +114,14 @@ impl Supervisor {
         };
         let setup = setup::of(&unit.plan, Some(&hold));
         let (process, walled) = walls::spawn(&mut self.spawner, &unit.plan, &room, launch, setup)?;
+        if !process.is_placed {
+            hold.group = None;
+        }
         hold.begin(process.pid, process.born);
         let channel = parcel.channel.map(|(ours, _)| Channel::new(ours));
         let fd = channel.as_ref().map(Channel::fd);
         unit.present = Some(Present {
-            walled,
+            walled: walled.map(Box::new),
             hold,
             ticks: process.born,
             ..Present::new(process.pidfd, channel, self.now)

@@ -1,5 +1,6 @@
 //! What is known of a service only as long as one process of it. Nothing is decided here.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::time::Instant;
@@ -28,7 +29,7 @@ pub(super) struct Present {
     /// A hold on the process, and on its group after it.
     pub(super) pidfd: Option<OwnedFd>,
     /// The walls around it.
-    pub(super) walled: Option<Walled>,
+    pub(super) walled: Option<Box<Walled>>,
     /// What holds its limits.
     pub(super) hold: Hold,
     /// What all its processes use, if it asks for that.
@@ -86,5 +87,12 @@ impl Present {
             quoted_by: None,
             metered_by: None,
         }
+    }
+
+    /// Limit, or what its sandbox walls in → what holds it, in words.
+    pub(super) fn enforced_by(&self) -> BTreeMap<Box<str>, Box<str>> {
+        let mut words = self.hold.words();
+        words.extend(self.walled.iter().flat_map(|walled| walled.words()));
+        words
     }
 }

@@ -276,7 +276,7 @@ impl Unit {
             endpoint: self.endpoint().map(Box::from),
             uptime: life.state().born().map(since),
             over_threshold: self.gauge().map(Gauge::over).unwrap_or_default(),
-            enforced_by: self.present.as_ref().map(|present| present.hold.words()).unwrap_or_default(),
+            enforced_by: self.present.as_ref().map(Present::enforced_by).unwrap_or_default(),
             memory_pressure: self.memory_pressure(),
             retry_in: life.state().retry_at().map(|at| millis(at.saturating_duration_since(now.instant))),
             request_count: self.metrics.as_deref().and_then(|metrics| metrics.request_count).map(whole),

@@ -58,12 +58,32 @@ pub(super) struct Walled {
     is_first: bool,
     /// What is missing.
     missing: Vec<Wall>,
+    /// What holds its network.
+    network: Option<&'static str>,
 }
 
 impl Walled {
     /// Whether a signal that would end any other process does nothing to this one.
     pub(super) fn is_deaf_to(&self, pid: Pid, signal: i32) -> bool {
         self.is_first && !proc::heeds(pid, signal)
+    }
+
+    /// What is walled in → what holds it, in words.
+    pub(super) fn words(&self) -> impl Iterator<Item = (Box<str>, Box<str>)> {
+        let is_there = |wall| !self.missing.contains(&wall);
+        let files = match (is_there(Wall::View), is_there(Wall::Rules)) {
+            (true, true) => Some("mounts, landlock"),
+            (true, false) => Some("mounts"),
+            (false, true) => Some("landlock"),
+            (false, false) => None,
+        };
+        let words = [
+            ("files", files),
+            ("processes", is_there(Wall::Processes).then_some("namespace")),
+            ("network", self.network.filter(|_| is_there(Wall::Network))),
+            ("systemCalls", is_there(Wall::Filter).then_some("seccomp")),
+        ];
+        words.into_iter().filter_map(|(what, by)| Some((what.into(), by?.into())))
     }
 
     /// The missing walls in words.
@@ -118,10 +138,11 @@ pub(super) fn spawn(
         }
         spawned = maker.spawn(&Launch { setup: &setup, ..launch });
     }
-    let walled = setup
-        .sandbox
-        .as_ref()
-        .map(|sandbox| Walled { is_first: sandbox.is_first(), missing: sandbox.missing() });
+    let walled = setup.sandbox.as_ref().map(|sandbox| Walled {
+        is_first: sandbox.is_first(),
+        missing: sandbox.missing(),
+        network: sandbox.network_words(),
+    });
     spawned.map(|process| (process, walled)).map_err(|error| NotStarted {
         blame: error.blame(),
         code: error.stage.code(),

@@ -130,6 +130,11 @@ impl Group {
         self.folder.as_fd()
     }
 
+    /// Whether it limits nothing.
+    pub(crate) fn is_unlimited(&self) -> bool {
+        self.bounds == Bounds::default()
+    }
+
     /// Whether any process is in it.
     pub(crate) fn is_populated(&self) -> bool {
         value(&self.path, "cgroup.events", "populated").is_some_and(|count| count > 0)

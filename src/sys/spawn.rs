@@ -57,6 +57,8 @@ pub(crate) struct Process {
     /// When it was made, in clock ticks since boot, if that is certain without a look at `/proc`: a process that
     /// was looked at there is dearer to reap.
     pub(crate) born: Option<u64>,
+    /// Whether it is in the control group that it was to be made in, if there was one.
+    pub(crate) is_placed: bool,
 }
 
 /// Why a process could not be made, or could not become the program.
@@ -147,10 +149,16 @@ impl Spawner {
         let held = Held::new();
         let before = clock::boot_ticks();
         let made = group.map_or(Err(Errno::ENOSYS.into()), |group| self.within(group, namespaces, &mut call));
+        let mut is_placed = true;
         let made = match made {
             // No such call, or none that knows of groups: the child goes there by itself.
             Err(error) if matches!(error.raw_os_error(), Some(libc::ENOSYS | libc::E2BIG | libc::EINVAL)) => {
                 call.procs = group.map_or(std::ptr::null(), |group| group.procs.as_ptr());
+                self.anywhere(namespaces, &mut call)
+            }
+            // A group that takes nobody: whom it was to hold to nothing is started without it.
+            Err(error) if stage_of(&error, 0) == Stage::Cgroup && group.is_some_and(Group::is_unlimited) => {
+                is_placed = false;
                 self.anywhere(namespaces, &mut call)
             }
             made => made,
@@ -166,7 +174,7 @@ impl Spawner {
                 reap::this(Pid(pid));
                 Err(SpawnError { stage, source: io::Error::from_raw_os_error(errno) })
             }
-            None => Ok(Process { pid: Pid(pid), pidfd, born }),
+            None => Ok(Process { pid: Pid(pid), pidfd, born, is_placed }),
         }
     }
 

@@ -176,3 +176,47 @@ fn a_fork_bomb_of_a_user_that_is_its_own_gets_no_further_than_its_limit() {
         assert_eq!(marked(&mark), 0, "stopped is stopped");
     }
 }
+
+/// A control group of ours for as long as this lives, where the machine has the second version of them.
+struct Place(std::path::PathBuf);
+
+impl Place {
+    fn new() -> Option<Self> {
+        let tops = ["/sys/fs/cgroup/unified", "/sys/fs/cgroup"].map(std::path::Path::new);
+        let top = tops.into_iter().find(|top| top.join("cgroup.procs").exists())?;
+        let path = top.join(format!("mcp-init-test-{}", std::process::id()));
+        std::fs::create_dir(&path).ok().map(|()| Self(path))
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        for group in ["services", "supervisor", "."] {
+            let _ = std::fs::remove_dir(self.0.join(group));
+        }
+    }
+}
+
+#[test]
+fn a_group_that_takes_nobody_keeps_no_unlimited_service_from_its_start() {
+    if crate::support::which("strace").is_none() {
+        return skip("no strace");
+    }
+    let Some(place) = geteuid().is_root().then(Place::new).flatten() else {
+        return skip("no control groups of version 2 to write");
+    };
+    let enter = format!("echo $$ >{}/cgroup.procs; exec \"$@\"", place.0.display());
+    // The call that makes a process within a group, and nothing else of the supervisor's.
+    let busy = ["strace", "-f", "-o", "/dev/null", "-e", "trace=clone3", "-e", "inject=clone3:error=EBUSY"];
+    let mut words = busy.to_vec();
+    words.extend(["sh", "-c", &enter, "sh"]);
+    let mut supervisor = Setup::new().shell("free", "sleep 1000 & wait", &json!({})).wrapper(&words).start();
+    supervisor.wait_for("free", "running", seconds(10));
+    let pid = supervisor.pid_of("free").unwrap();
+    supervisor.wait_until("it has a child", seconds(5), |_| !proc::children(pid).is_empty());
+    let all: Vec<i32> = proc::descendants(pid).iter().map(|process| process.pid).chain([pid]).collect();
+    let group = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap();
+    assert!(group.contains("/supervisor\n"), "it is where we are: {group}");
+    supervisor.ok(&["stop", "free"]);
+    assert!(all.iter().all(|pid| !proc::is_alive(*pid)), "{}", supervisor.story());
+}

@@ -270,6 +270,9 @@ fn a_walled_service_is_supervised_like_any_other() {
     assert!(!Path::new("/tmp/own").exists() && seen("tmp").contains("own"), "{}", seen("tmp"));
     let report = supervisor.service("obeys");
     assert_eq!((&report["sandbox"], &report["sandboxLacks"]), (&json!("strict"), &json!([])));
+    let by = json!({ "files": "mounts, landlock", "processes": "namespace", "network": "seccomp",
+        "systemCalls": "seccomp" });
+    assert_eq!(report["enforcedBy"], by);
 
     let pid = supervisor.pid_of("obeys").unwrap();
     let all: Vec<i32> = proc::descendants(pid).iter().map(|process| process.pid).chain([pid]).collect();
@@ -286,6 +289,23 @@ fn a_walled_service_is_supervised_like_any_other() {
     assert!(began.elapsed() < seconds(3), "it waited for one that cannot hear");
     let threads = fs::read_dir(format!("/proc/{}/task", supervisor.pid())).unwrap().count();
     assert_eq!((threads, proc::children(supervisor.pid()).len()), (1, 1), "the scribe is all that is left");
+}
+
+#[test]
+fn a_limit_of_descriptors_takes_no_wall_down_and_nothing_that_it_may_write() {
+    if !can_sandbox() {
+        return;
+    }
+    let work = crate::support::Scratch::new();
+    let script = format!("echo x >/tmp/own && echo x >{}/here; exec sleep 1000", work.path().display());
+    // The supervisor itself has more than sixteen open, and so has its child on the way to the program.
+    let keys = json!({ "sandbox": { "writable": [work.path()], "ports": [free_port()] },
+        "limits": { "rlimits": { "nofile": 16 } }, "restart": "never" });
+    let mut supervisor = Setup::new().shell("few", &script, &keys).start();
+    supervisor.wait_until("it has written", seconds(5), |_| work.path().join("here").exists());
+    let report = supervisor.service("few");
+    assert_eq!(report["sandboxLacks"], json!([]), "{report}");
+    assert_eq!(report["enforcedBy"]["network"], "landlock: its ports, on every address");
 }
 
 #[test]

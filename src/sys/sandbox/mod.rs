@@ -74,6 +74,19 @@ pub(crate) enum Network<'a> {
     Host,
 }
 
+impl Network<'_> {
+    /// What holds it, unless a namespace of its own does.
+    const fn words(self) -> Option<&'static str> {
+        match self {
+            Self::Off => Some("seccomp"),
+            Self::Own { .. } => Some("namespace"),
+            // Its rules know no addresses.
+            Self::Listen(_) => Some("landlock: its ports, on every address"),
+            Self::Host => None,
+        }
+    }
+}
+
 /// A wall that could not be built.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Wall {
@@ -212,6 +225,8 @@ pub(crate) struct Sandbox {
     rules: Option<rules::Rules>,
     /// For the filter of system calls.
     filter: Vec<libc::sock_filter>,
+    /// What holds its network beside a namespace, in words.
+    network: Option<&'static str>,
     /// Whether a wall may be missing.
     best_effort: bool,
     /// The walls that are.
@@ -253,6 +268,7 @@ impl Sandbox {
             maps: (!host.is_privileged).then(maps),
             rules: (host.abi > 0).then(|| rules::Rules::new(host.abi, true, wanted.network)),
             filter: filter::program(wanted.network, host.abi >= ABI_PORTS),
+            network: wanted.network.words(),
             memory: CString::new(format!("size={},nr_inodes=65536,mode=755", wanted.tmp_bytes))
                 .unwrap_or_default(),
             view,
@@ -273,7 +289,7 @@ impl Sandbox {
         let missing = Cell::new(self.missing.get() | lost);
         // What the child before had open is gone with it.
         self.view.iter().for_each(|entry| entry.tree.set(-1));
-        Self { namespaces: 0, maps: None, rules, filter, missing, ..self }
+        Self { namespaces: 0, maps: None, rules, filter, missing, network: network.words(), ..self }
     }
 
     /// Whether it has namespaces to do without.
@@ -284,6 +300,11 @@ impl Sandbox {
     /// Whether the process is the first of its own: the kernel keeps signals from it that it does not handle.
     pub(crate) const fn is_first(&self) -> bool {
         self.namespaces & libc::CLONE_NEWPID != 0
+    }
+
+    /// What holds its network, in words; nothing if it has that of the host.
+    pub(crate) const fn network_words(&self) -> Option<&'static str> {
+        if self.namespaces & libc::CLONE_NEWNET != 0 { Some("namespace") } else { self.network }
     }
 
     /// The walls that are missing, as far as is known.
