@@ -191,8 +191,11 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        for group in ["services", "supervisor", "."] {
-            let _ = std::fs::remove_dir(self.0.join(group));
+        for group in
+            ["services/free", "services", "supervisor"].map(|name| self.0.join(name)).iter().chain([&self.0])
+        {
+            // Those who are killed leave it when they are gone.
+            poll(seconds(2), || (std::fs::remove_dir(group).is_ok() || !group.exists()).then_some(()));
         }
     }
 }
