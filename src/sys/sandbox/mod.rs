@@ -7,6 +7,7 @@
 //! (`filter`). All of it is done by the process itself, on its way to the program: nothing stays behind.
 
 mod filter;
+mod host;
 mod program;
 mod rules;
 mod view;
@@ -16,25 +17,15 @@ use std::ffi::{CString, c_int};
 use std::os::fd::RawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+
+pub(crate) use host::Host;
+use host::{ABI_PORTS, ABI_SCOPE};
 
 use super::setup::Setup;
 use super::stage::Failed;
 
 /// Namespaces of every sandbox: mounts and processes.
 const NAMESPACES: c_int = libc::CLONE_NEWNS | libc::CLONE_NEWPID;
-
-/// `CAP_SYS_ADMIN`: who has it needs no user namespace.
-const CAP_SYS_ADMIN: u32 = 21;
-
-/// `CAP_SETPCAP`: who has it can shrink what its children can ever have.
-const CAP_SETPCAP: u32 = 8;
-
-/// The first ABI of Landlock that knows TCP ports.
-const ABI_PORTS: u32 = 4;
-
-/// The first ABI of Landlock that keeps abstract sockets and signals inside.
-const ABI_SCOPE: u32 = 6;
 
 /// What a path is to the process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -187,29 +178,6 @@ pub(crate) struct Wanted<'a> {
     pub(crate) best_effort: bool,
 }
 
-/// What this machine has.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Host {
-    /// The ABI of Landlock; 0 for none.
-    pub(crate) abi: u32,
-    /// Whether we may make namespaces without one for users.
-    pub(crate) is_privileged: bool,
-    /// Whether we may give capabilities up for good.
-    pub(crate) drops_capabilities: bool,
-}
-
-impl Host {
-    /// Asks the kernel, once: neither it nor our own rights change while we run.
-    pub(crate) fn ask() -> Self {
-        static HOST: OnceLock<Host> = OnceLock::new();
-        *HOST.get_or_init(|| Self {
-            abi: rules::abi(),
-            is_privileged: has_capability(CAP_SYS_ADMIN),
-            drops_capabilities: has_capability(CAP_SETPCAP),
-        })
-    }
-}
-
 /// A sandbox, ready to be built by the child.
 #[derive(Debug)]
 pub(crate) struct Sandbox {
@@ -353,16 +321,6 @@ fn in_order(mut view: Vec<Entry>) -> Vec<Entry> {
 fn maps() -> [Vec<u8>; 2] {
     let ids = [nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw()];
     ids.map(|id| format!("{id} {id} 1").into_bytes())
-}
-
-/// Whether a capability is in effect.
-fn has_capability(number: u32) -> bool {
-    let header = [super::identity::CAPABILITY_VERSION, 0];
-    let mut halves = super::identity::Halves::default();
-    // SAFETY: a valid header of our own process, and room for both halves.
-    let got = unsafe { libc::syscall(libc::SYS_capget, header.as_ptr(), halves.as_mut_ptr()) };
-    let [[effective, ..], _] = halves;
-    got == 0 && effective >> number & 1 == 1
 }
 
 /// The child's part while it still has every right and may open descriptors: its new root, and what Landlock is to

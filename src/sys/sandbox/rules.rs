@@ -8,7 +8,8 @@ use std::os::fd::RawFd;
 
 use super::super::child::check;
 use super::super::stage::{Failed, Stage};
-use super::{ABI_PORTS, ABI_SCOPE, Access, Entry, Network};
+use super::host::{ABI_PORTS, ABI_SCOPE};
+use super::{Access, Entry, Network};
 
 /// `LANDLOCK_CREATE_RULESET_VERSION`
 const VERSION: c_uint = 1;
