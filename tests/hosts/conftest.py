@@ -78,6 +78,7 @@ class Host:
         self.write("etc/mcp-init/environment", "HOST_TOKEN=\"from the file\"\n", 0o600)
         self.write("etc/mcp-init/pets.json", (ROOT / "etc/openapi/pets.json").read_text())
         self.write("trial/broken.json", json.dumps(BROKEN))
+        self.write("trial/lib.sh", (HERE / "lib.sh").read_text())
         self.write("trial/run", (HERE / "trial.sh").read_text(), 0o755)
         self.write("etc/fstab", "")
         self.write("etc/machine-id", "0123456789abcdef0123456789abcdef\n")
