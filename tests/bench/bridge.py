@@ -31,7 +31,7 @@ VERSION = "0.13.0"
 CLIENTS = 20
 # How often a server is killed, and how long a client waits for an answer that does not come.
 KILL_EVERY_S = 10
-HUNG_S = 10
+HUNG_S = 30
 
 
 class Docs(http.server.BaseHTTPRequestHandler):
