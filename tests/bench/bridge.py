@@ -92,6 +92,10 @@ def subjects(bridged, port):
     }
 
 
+class Refused(RuntimeError):
+    """An answer that is an error. The session goes on."""
+
+
 class Client:
     """One session over one connection."""
 
@@ -124,14 +128,20 @@ class Client:
         for message in messages:
             if "result" in message:
                 return message["result"]
-        raise RuntimeError(body)
+        raise Refused(body)
 
     def call(self, text):
         result = self.ask("tools/call", {"name": self.bridged.tool, "arguments": self.bridged.arguments(text)})
         assert self.bridged.expected(text) in result["content"][0]["text"], result
 
     def close(self):
+        """Ends the session, if it is one."""
         self.connection.close()
+        if "mcp-session-id" in self.headers:
+            with contextlib.suppress(OSError, http.client.HTTPException):
+                self.connection.request("DELETE", "/mcp", headers=self.headers)
+                self.connection.getresponse().read()
+                self.connection.close()
 
 
 def tree(pid):
@@ -201,13 +211,17 @@ def storm(process, port, bridged, seconds):
                 saw("answers")
             except TimeoutError:
                 saw("hung")
-                client = None
+                client = client and client.close()
             except AssertionError:
                 saw("wrong")
+            except Refused:
+                saw("refused")
             except (OSError, RuntimeError, ValueError, http.client.HTTPException):
                 saw("refused")
-                client = None
+                client = client and client.close()
             time.sleep(0.05)
+        if client:
+            client.close()
 
     def kill():
         while time.monotonic() + KILL_EVERY_S < until:
@@ -327,6 +341,8 @@ def main():
         port = free.getsockname()[1]
     docs = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Docs)
     docs.daemon_threads = True
+    # Who asked may be killed.
+    docs.handle_error = lambda *_: None
     threading.Thread(target=docs.serve_forever, daemon=True).start()
     everything = {}
     with tempfile.TemporaryDirectory() as folder:
