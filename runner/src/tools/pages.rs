@@ -24,7 +24,7 @@ const TAG_MAX: usize = 20_000;
 const LINE_MAX: usize = 160;
 /// Characters of what every client is told of the API.
 const WORDS_MAX: usize = 800;
-/// Characters of the tags' names in that.
+/// Bytes of the tags' names in that.
 const NAMES_MAX: usize = 400;
 /// Pages of one document.
 const PAGES_MAX: usize = 2_000;
@@ -145,7 +145,7 @@ fn about<'a>(document: &'a Value, counts: &[(Box<str>, usize)], tag: impl Fn(&st
             let words = said(tag, "summary").or_else(|| said(tag, "description")).map(first_line);
             let words = words.map(|words| format!(": {words}")).unwrap_or_default();
             // Writing to a string cannot fail.
-            let _ = writeln!(text, "- {name} ({}){words}", counted(*count, "tool"));
+            let _ = writeln!(text, "- {name} ({}){words}", counted(*count, "operation"));
         }
     }
     let description =
@@ -172,7 +172,7 @@ fn of_tag(name: &str, count: usize, tag: &Value) -> Page {
         uri: format!("{TAGS}{}", encoded(name)).into(),
         tag: Some(name.into()),
         title: bounded(title, LINE_MAX).into(),
-        description: format!("{}{line}", counted(count, "tool")).into(),
+        description: format!("{}{line}", counted(count, "operation")).into(),
         text: text.into(),
     }
 }
@@ -183,8 +183,17 @@ pub(super) fn instructions(document: &Value, pages: &[Page]) -> (String, String)
     let own = document.get("x-mcp-instructions").and_then(Value::as_str);
     let words = own.or_else(|| said(info, "description")).or_else(|| said(info, "summary"));
     let words = words.map(|words| bounded(words, WORDS_MAX)).unwrap_or_default();
-    let tags: Vec<&str> = pages.iter().filter_map(|page| page.tag.as_deref()).collect();
-    (words, bounded(&tags.join(", "), NAMES_MAX))
+    let mut tags = String::new();
+    for tag in pages.iter().filter_map(|page| page.tag.as_deref()) {
+        let comma = if tags.is_empty() { "" } else { ", " };
+        // A name that is cut in two names nothing.
+        if tags.len() + tag.len() > NAMES_MAX {
+            tags.extend([comma, "…"]);
+            break;
+        }
+        tags.extend([comma, tag]);
+    }
+    (words, tags)
 }
 
 impl Catalogue {
@@ -239,11 +248,11 @@ mod tests {
         let uris: Vec<_> = pages.iter().map(|page| &*page.uri).collect();
         assert_eq!(uris, [ABOUT, "openapi://tags/b%2Fc", "openapi://tags/a", "openapi://tags/new"]);
         assert_eq!((&*pages[0].title, &*pages[0].description), ("Pets", "All about pets"));
-        assert_eq!((&*pages[1].title, &*pages[1].description), ("b/c", "1 tool: Both."));
+        assert_eq!((&*pages[1].title, &*pages[1].description), ("b/c", "1 operation: Both."));
         assert_eq!(
             catalogue.read_page(ABOUT).unwrap().unwrap(),
             "# Pets\n\nVersion 2\n\nAll about pets\n\n# Pets\n\nSend a key.\n\nMore: https://a.example/docs\n\nContact: Ann, \
-             ann@a.example\n\nLicence: MIT\n\n## Tags\n\n- b/c (1 tool): Both.\n- a (2 tools)\n- new (1 tool)\n"
+             ann@a.example\n\nLicence: MIT\n\n## Tags\n\n- b/c (1 operation): Both.\n- a (2 operations)\n- new (1 operation)\n"
         );
         assert_eq!(
             catalogue.read_page("openapi://tags/a").unwrap().unwrap(),
@@ -263,5 +272,8 @@ mod tests {
         assert_eq!(words(json!({"info": {"description": "x".repeat(5_000)}})).chars().count(), WORDS_MAX + 1);
         assert_eq!(words(json!({"info": null})), "");
         assert_eq!(&*made(&json!({})).tags, "b/c, a, new");
+        let names: Vec<String> = (0..99).map(|number| format!("a tag {number}")).collect();
+        let tags = made(&json!({"paths": {"/a": {"get": {"tags": names}}}})).tags;
+        assert!(tags.starts_with("a tag 0, a tag 1, ") && tags.ends_with(", a tag 40, …"), "{tags}");
     }
 }

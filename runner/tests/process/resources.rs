@@ -67,7 +67,7 @@ fn what_a_document_says_can_be_read_in_both_eras() {
         json!([
             {"uri": "openapi://about", "name": "about", "title": "Pets", "description": "Pets are sold here.",
              "mimeType": "text/markdown"},
-            {"uri": tag, "name": "Pets & more", "title": "Pets & more", "description": "1 tool: All that lives.",
+            {"uri": tag, "name": "Pets & more", "title": "Pets & more", "description": "1 operation: All that lives.",
              "mimeType": "text/markdown"}])
     );
     let (old, new) = ask("resources/read", &json!({"uri": tag}));
