@@ -4,6 +4,7 @@
 mod connector;
 mod encoding;
 mod guard;
+mod redirect;
 mod tls;
 
 use std::error::Error;
@@ -23,6 +24,7 @@ use crate::config::Proxy;
 use crate::failure::words;
 use connector::Connector;
 pub(crate) use guard::Guard;
+pub(crate) use redirect::{FOLLOWED_MAX, onward};
 pub(crate) use tls::certificates;
 
 /// What the runner calls itself; some upstreams refuse whoever has no name.

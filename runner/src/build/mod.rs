@@ -89,7 +89,7 @@ async fn write(recipe: &Recipe, is_child: bool) -> Result<Option<[Vec<u8>; 2]>, 
         overlay: recipe.overlay.as_ref(),
         overlay_folder: &recipe.overlay_folder,
     };
-    let loaded = openapi::load(source, recipe.kept_in.clone(), recipe.reach.client()).await?;
+    let loaded = openapi::load(source, recipe.kept_in.clone(), recipe.reach.fetcher()).await?;
     if recipe.unless_same && loaded.is_same {
         return Ok(None);
     }

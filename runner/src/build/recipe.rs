@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::client::{Client, Options};
+use crate::client::Options;
 use crate::config::{Proxy, RunnerConfig, UpstreamConfig};
 use crate::hash;
-use crate::openapi::{DocumentError, Place, is_url};
+use crate::openapi::{DocumentError, Fetcher, Place, is_url};
 use crate::tools::{CompileOptions, Filter, supplied};
 
 /// Everything that decides what a catalogue holds.
@@ -56,9 +56,9 @@ impl Reach {
     }
 
     /// What fetches it.
-    pub(super) fn client(&self) -> Client {
+    pub(super) fn fetcher(&self) -> Fetcher {
         let Self { ca, identity, proxy } = self.clone();
-        Client::new(Options { ca, identity, proxy, ..Options::default() })
+        Fetcher::new(Options { ca, identity, proxy, ..Options::default() })
     }
 }
 

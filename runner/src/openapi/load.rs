@@ -8,9 +8,8 @@ use serde_json::Value;
 use super::bundle::bundle;
 use super::parse::{check_version, parse};
 use super::place::Location;
-use super::read::{BYTES_MAX, Reader, stream};
+use super::read::{BYTES_MAX, Fetcher, Reader, stream};
 use super::{Document, DocumentError, Stamp, overlay, swagger};
-use crate::client::Client;
 
 /// A document, and what is worth knowing of how it was read.
 #[derive(Debug)]
@@ -42,9 +41,9 @@ pub(crate) struct Source<'a> {
 pub(crate) async fn load(
     source: Source<'_>,
     kept_in: Option<PathBuf>,
-    client: Client,
+    fetcher: Fetcher,
 ) -> Result<Loaded, DocumentError> {
-    let mut reader = Reader::new(kept_in, client);
+    let mut reader = Reader::new(kept_in, fetcher);
     let is_changed = source.overlay.is_some();
     let (at, mut document) = read(source.document, source.folder, is_changed, &mut reader).await?;
     let overlays = match source.overlay {

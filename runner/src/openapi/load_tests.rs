@@ -9,6 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 use super::*;
+use crate::client::Options;
 
 /// A folder of one test.
 struct Folder(PathBuf);
@@ -39,7 +40,7 @@ impl Drop for Folder {
 /// Loads a document without an overlay.
 async fn plainly(document: Value, folder: &Path, kept_in: Option<PathBuf>) -> Result<Loaded, String> {
     let source = Source { document: &document, folder, overlay: None, overlay_folder: folder };
-    load(source, kept_in, Client::default()).await.map_err(|error| error.to_string())
+    load(source, kept_in, Fetcher::new(Options::default())).await.map_err(|error| error.to_string())
 }
 
 /// A URL with a query; each connection gets the next reply, and the requests come back.
@@ -74,7 +75,10 @@ async fn documents_are_read_from_urls() {
     assert!(asked.lock().unwrap()[0].starts_with("GET /api.json?token=secret HTTP/1.1"));
     let told = [
         (reply("404 Not Found", ""), "the server answered 404 Not Found"),
-        (reply("301 Gone\r\nlocation: http://b/c", ""), "it has moved to http://b/c"),
+        (
+            reply("301 Gone\r\nlocation: http://[::1]:1/c", ""),
+            "it has moved to http://[::1]:1/c: the upstream leads",
+        ),
         (reply("200 OK", "{\"swagger\":\"1.2\"}"), "found swagger 1.2"),
     ];
     for (reply, reason) in told {
@@ -181,9 +185,43 @@ async fn overlays_and_translation_come_in_order() {
     let (document, beside) = (json!("api.yaml"), folder.0.join("o"));
     let source =
         Source { document: &document, folder: &folder.0, overlay: Some(&overlays), overlay_folder: &beside };
-    let loaded = load(source, None, Client::default()).await.unwrap();
+    let loaded = load(source, None, Fetcher::new(Options::default())).await.unwrap();
     assert_eq!(loaded.notes, [""; 0]);
     let item = &loaded.document.read()["paths"]["/a"];
     assert_eq!(item["get"]["parameters"][0]["schema"], json!({"type": "integer"}));
     assert!(item.get("put").is_none());
+}
+
+#[tokio::test]
+async fn documents_that_moved_are_followed() {
+    let folder = Path::new("");
+    let (url, asked) = serve(&[
+        &reply("302 Found\r\nlocation: /v2/api.json", ""),
+        &reply("308 Permanent Redirect\r\nlocation: api.yaml?token=other", ""),
+        &reply("200 OK", r#"{"openapi":"3.1.0"}"#),
+    ])
+    .await;
+    assert_eq!(plainly(url, folder, None).await.unwrap().document.read(), &json!({"openapi": "3.1.0"}));
+    let asked: Vec<String> =
+        asked.lock().unwrap().iter().map(|head| head.lines().next().unwrap().to_owned()).collect();
+    assert_eq!(
+        asked,
+        [
+            "GET /api.json?token=secret HTTP/1.1",
+            "GET /v2/api.json HTTP/1.1",
+            "GET /v2/api.yaml?token=other HTTP/1.1"
+        ]
+    );
+    // To whom nobody chose only where everybody can go, and no further than a few steps.
+    let (url, _) = serve(&[&reply("302 Found\r\nlocation: http://localhost:1/api.json?token=x", "")]).await;
+    let said = plainly(url, folder, None).await.unwrap_err();
+    assert!(
+        said.ends_with(
+            "it has moved to http://localhost:1/api.json: the upstream leads to an address that is not public"
+        ),
+        "{said}"
+    );
+    let again = reply("302 Found\r\nlocation: /api.json", "");
+    let (url, _) = serve(&[again.as_str(); 6]).await;
+    assert!(plainly(url, folder, None).await.unwrap_err().ends_with("it sends us on and on"));
 }

@@ -33,7 +33,7 @@ pub(crate) use example::Examples;
 pub(crate) use load::{Source, from_stdin, load};
 pub(crate) use operation::{Operation, Parameter, Place, document_server, operations};
 pub(crate) use output::{conform, output};
-pub(crate) use read::put;
+pub(crate) use read::{Fetcher, put};
 pub(crate) use resolve::{Resolver, Unresolved, percent_decoded};
 pub(crate) use schema::{Builder, Built};
 pub(crate) use server::{Base, is_url};

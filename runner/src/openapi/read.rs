@@ -8,14 +8,15 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{self, HeaderName};
-use http::{Request, StatusCode};
+use http::{Method, Request, StatusCode, Uri};
 use http_body_util::Full;
 use serde::{Deserialize, Serialize};
 
 use super::place::Location;
 use super::server::Base;
 use super::stamp::Stamp;
-use crate::client::{Client, Limits, Reply, USER_AGENT};
+use crate::client::{Client, FOLLOWED_MAX, Guard, Limits, Options, Reply, USER_AGENT, onward};
+use crate::config::Redirects;
 use crate::failure::words;
 use crate::hash;
 
@@ -24,11 +25,29 @@ pub(super) const BYTES_MAX: usize = 64 << 20;
 /// Longest wait for a document behind a URL.
 const FETCH_MAX: Duration = Duration::from_secs(30);
 
+/// What fetches URLs.
+#[derive(Debug)]
+pub(crate) struct Fetcher {
+    /// Those that the operator chose.
+    client: Client,
+    /// Those that a server sends us on to.
+    stranger: Client,
+}
+
+impl Fetcher {
+    /// Reaches what was chosen in this way. Who was not chosen is not told who we are, and is out in the public.
+    pub(crate) fn new(options: Options) -> Self {
+        let (ca, proxy, guard) = (options.ca.clone(), options.proxy.clone(), Guard::Public);
+        let stranger = Client::new(Options { ca, proxy, guard, ..Options::default() });
+        Self { client: Client::new(options), stranger }
+    }
+}
+
 /// Reads what one document is made of.
 #[derive(Debug)]
 pub(super) struct Reader {
     /// For URLs.
-    client: Client,
+    fetcher: Fetcher,
     /// Where copies are kept, if anywhere.
     kept_in: Option<PathBuf>,
     /// Bytes that may still be read.
@@ -54,9 +73,9 @@ struct Kept {
 
 impl Reader {
     /// With a folder for copies, or without; and with what fetches URLs.
-    pub(super) fn new(kept_in: Option<PathBuf>, client: Client) -> Self {
+    pub(super) fn new(kept_in: Option<PathBuf>, fetcher: Fetcher) -> Self {
         let (files, fresh, notes) = (Vec::new(), Vec::new(), Vec::new());
-        Self { client, kept_in, left: BYTES_MAX, files, fresh, notes }
+        Self { fetcher, kept_in, left: BYTES_MAX, files, fresh, notes }
     }
 
     /// Reads one file or URL.
@@ -107,24 +126,24 @@ impl Reader {
         Ok(bytes)
     }
 
-    /// Asks a URL, with what is known of it as the condition. Follows no redirect.
+    /// Asks a URL, with what is known of it as the condition, and goes where it is sent on to: a server that the
+    /// operator did not choose must be out in the public. What was private stays private.
     async fn fetch(&self, url: &str, known: Option<&Kept>) -> Result<Reply, String> {
-        Base::parse(url.split('?').next().unwrap_or_default())?;
-        let mut request = Request::get(url)
-            .header(header::ACCEPT, "application/json, application/yaml;q=0.9, */*;q=0.5")
-            .header(header::ACCEPT_ENCODING, "gzip")
-            .header(header::USER_AGENT, USER_AGENT);
-        let conditions = known.map(|known| {
-            [(header::IF_NONE_MATCH, &known.etag), (header::IF_MODIFIED_SINCE, &known.modified)]
-        });
-        for (name, value) in conditions.into_iter().flatten() {
-            if let Some(value) = value {
-                request = request.header(name, value);
+        let first = Base::parse(url.split('?').next().unwrap_or_default())?;
+        let mut uri: Uri = url.parse().map_err(|_| "it is not a URL".to_owned())?;
+        for _ in 0..=FOLLOWED_MAX {
+            let is_first = uri.host() == Some(first.authority.host());
+            let client = if is_first { &self.fetcher.client } else { &self.fetcher.stranger };
+            let limits = Limits { time_max: FETCH_MAX, body_bytes_max: self.left };
+            let reply = client.send(question(&uri, known)?, limits).await.map_err(|error| {
+                if is_first { error.to_string() } else { format!("it has moved to {}: {error}", named(&uri)) }
+            })?;
+            match onward(&Method::GET, &uri, reply.status, &reply.headers, Redirects::Any) {
+                Some(next) => uri = next.uri,
+                None => return Ok(reply),
             }
         }
-        let request = request.body(Full::default()).map_err(|error| error.to_string())?;
-        let limits = Limits { time_max: FETCH_MAX, body_bytes_max: self.left };
-        self.client.send(request, limits).await.map_err(|error| error.to_string())
+        Err("it sends us on and on".to_owned())
     }
 
     /// The copy of a URL, if there is one.
@@ -170,6 +189,27 @@ impl Reader {
         let (kept, _) = fresh.first()?;
         self.copy(&kept.url).map(|(_, bytes)| bytes)
     }
+}
+
+/// What a server is asked.
+fn question(uri: &Uri, known: Option<&Kept>) -> Result<Request<Full<Bytes>>, String> {
+    let mut request = Request::get(uri.clone())
+        .header(header::ACCEPT, "application/json, application/yaml;q=0.9, */*;q=0.5")
+        .header(header::ACCEPT_ENCODING, "gzip")
+        .header(header::USER_AGENT, USER_AGENT);
+    let conditions = known
+        .map(|known| [(header::IF_NONE_MATCH, &known.etag), (header::IF_MODIFIED_SINCE, &known.modified)]);
+    for (name, value) in conditions.into_iter().flatten() {
+        if let Some(value) = value {
+            request = request.header(name, value);
+        }
+    }
+    request.body(Full::default()).map_err(|error| error.to_string())
+}
+
+/// What may be said of a URL: its query may carry a token.
+fn named(uri: &Uri) -> String {
+    Location::Url(uri.to_string()).name()
 }
 
 /// Where a copy is: what is known of it, and its bytes.

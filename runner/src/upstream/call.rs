@@ -10,9 +10,8 @@ use http::{Method, Request, StatusCode, Uri};
 use http_body_util::Full;
 use tokio::time::Instant;
 
-use super::redirect::{FOLLOWED_MAX, onward};
 use super::{Upstream, log_headers};
-use crate::client::{ClientError, Limits, Reply};
+use crate::client::{ClientError, FOLLOWED_MAX, Limits, Reply, onward};
 use crate::openapi::percent_decoded;
 use crate::tools::Security;
 

@@ -7,7 +7,6 @@ mod credentials;
 mod cut;
 mod oauth;
 mod pace;
-mod redirect;
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -1,4 +1,4 @@
-//! Where an upstream may send a call on to, and what goes with it. Nothing is sent here.
+//! Where a server may send a request on to, and what goes with it. Nothing is sent here.
 
 use http::header::{self, HeaderMap};
 use http::uri::{Authority, PathAndQuery, Scheme};
@@ -7,21 +7,21 @@ use http::{Method, StatusCode, Uri};
 use crate::config::Redirects;
 
 /// How often one call may be sent on.
-pub(super) const FOLLOWED_MAX: usize = 5;
+pub(crate) const FOLLOWED_MAX: usize = 5;
 
 /// A call that is sent on.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Onward {
+pub(crate) struct Onward {
     /// Where to.
-    pub(super) uri: Uri,
+    pub(crate) uri: Uri,
     /// Whether it becomes a GET, without its body.
-    pub(super) is_get: bool,
+    pub(crate) is_get: bool,
     /// Whether another server gets it: nothing secret goes with it then.
-    pub(super) is_elsewhere: bool,
+    pub(crate) is_elsewhere: bool,
 }
 
 /// Where a reply sends a call on to, if it may.
-pub(super) fn onward(
+pub(crate) fn onward(
     method: &Method,
     from: &Uri,
     status: StatusCode,
