@@ -107,7 +107,7 @@ fn watch(mut client: Client, before: &Service, stream: &UnixStream, failed: &Onc
 
 /// The server as it is now.
 fn look(client: &mut Client, names: &[Box<str>]) -> Result<Service, Failure> {
-    let id = client.ask(Order::Status { services: names.to_vec() }, Some(ANSWER_TIME))?;
+    let id = client.ask(Order::Status { services: names.to_vec(), brief: true }, Some(ANSWER_TIME))?;
     let report = report::hear(client, id)?;
     ended("attach to", names, &report.end, client)?;
     let service = report.services.into_iter().next();

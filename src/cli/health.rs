@@ -33,7 +33,9 @@ pub(super) fn answer(invocation: &Invocation, places: &Places, out: &mut Output)
     }
     let limit = orders::time(invocation)?.unwrap_or(PROBE_TIME);
     let mut client = Client::connect(&places.socket()?).map_err(unanswered)?;
-    let id = client.ask(Order::Status { services: names.clone() }, Some(limit)).map_err(unanswered)?;
+    let id = client
+        .ask(Order::Status { services: names.clone(), brief: true }, Some(limit))
+        .map_err(unanswered)?;
     if live {
         return alive(invocation, &mut client, id, out);
     }

@@ -86,7 +86,7 @@ fn show(
     client: &mut Client,
     out: &mut Output,
 ) -> Result<(), Failure> {
-    let id = client.ask(Order::Status { services: names.to_vec() }, Some(ANSWER_TIME))?;
+    let id = client.ask(Order::Status { services: names.to_vec(), brief: true }, Some(ANSWER_TIME))?;
     if invocation.json() {
         return report::pass(client, id, out)?.end.done().map(drop);
     }
@@ -122,7 +122,7 @@ fn late(
     names: &[Box<str>],
     client: &mut Client,
 ) -> Result<Failure, ClientError> {
-    let id = client.ask(Order::Status { services: names.to_vec() }, Some(ANSWER_TIME))?;
+    let id = client.ask(Order::Status { services: names.to_vec(), brief: true }, Some(ANSWER_TIME))?;
     let services = report::hear(client, id)?.services;
     let waiting = services.iter().filter(|service| !change.goal.contains(&&*service.status));
     let waiting: Vec<_> =
@@ -204,7 +204,7 @@ pub(super) fn settle_one(
 ) -> Result<u8, Failure> {
     let names = vec![Box::from(id)];
     let mut client = Client::connect(&places.socket()?)?;
-    let asked = client.ask(Order::Status { services: names.clone() }, Some(ANSWER_TIME))?;
+    let asked = client.ask(Order::Status { services: names.clone(), brief: true }, Some(ANSWER_TIME))?;
     let status = report::hear(&mut client, asked)?.services.into_iter().next().map(|service| service.status);
     // Of one that does not start by itself there is nothing to wait for.
     let order: Option<fn(Named) -> Order> = match status.as_deref() {

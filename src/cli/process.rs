@@ -1,44 +1,60 @@
 //! What the kernel says of all processes of a service, for services that say nothing of themselves. Read by the
 //! client while somebody looks, in its own time; the supervisor is not asked.
 
-use std::cell::OnceCell;
+use std::thread;
 
 use super::report::Service;
+use crate::control::client::Client;
 use crate::life::policy::Pid;
-use crate::sys::tree::{self, Forest, Process, Seen};
+use crate::sys::forest::Forest;
+use crate::sys::tree;
 
 /// Clock ticks a second in `/proc`, on every architecture there is a Rust for.
 const TICKS_PER_SECOND: u64 = 100;
+/// So many services are worth a second thread: the kernel takes its time to write about each.
+const SHARED_MIN: usize = 32;
+/// Stack of that thread.
+const STACK_BYTES: usize = 128 * 1024;
 
 /// Who fills in what services do not say.
 #[derive(Debug)]
 pub(super) struct Kernel {
-    /// All processes, once somebody asks for one.
-    forest: OnceCell<Forest>,
-    /// Whether it is about one service only: the others are not worth a look then.
-    is_for_one: bool,
+    /// Where their processes are found.
+    forest: Forest,
 }
 
 impl Kernel {
-    /// Nobody has asked yet.
-    pub(super) const fn new(is_for_one: bool) -> Self {
-        Self { forest: OnceCell::new(), is_for_one }
+    /// Looks around below the supervisor at the other end; best while that is busy with an answer.
+    pub(super) fn below(client: &Client) -> Self {
+        Self { forest: Forest::below(client.supervisor()) }
     }
 
-    /// All processes of a service.
-    fn processes(&self, leader: Seen) -> Vec<Process> {
-        let alone = if self.is_for_one { tree::of_one(leader) } else { None };
-        alone.unwrap_or_else(|| self.forest.get_or_init(Forest::grown).of(leader))
+    /// Fills in all of them.
+    pub(super) fn fill_in_all(&self, services: &mut [Service]) {
+        let own = if services.len() < SHARED_MIN { services.len() } else { services.len() / 2 };
+        let fill_in = |services: &mut [Service]| services.iter_mut().for_each(|one| self.fill_in(one));
+        let mut is_alone = false;
+        thread::scope(|scope| {
+            let Some((ours, theirs)) = services.split_at_mut_checked(own) else { return };
+            if !theirs.is_empty() {
+                let other = thread::Builder::new().stack_size(STACK_BYTES);
+                is_alone = other.spawn_scoped(scope, move || fill_in(theirs)).is_err();
+            }
+            fill_in(ours);
+        });
+        if is_alone {
+            fill_in(services);
+        }
     }
 
     /// Fills in memory and CPU of a service that runs and did not say.
-    pub(super) fn fill_in(&self, service: &mut Service) {
+    fn fill_in(&self, service: &mut Service) {
         if service.memory_usage.is_some() && service.cpu_usage.is_some() {
             return;
         }
         // A pid alone may by now be anybody's, or mean another process in our own namespace.
         let (Some(pid), Some(start)) = (service.pid, service.start_ticks) else { return };
-        let processes = self.processes((Pid(pid), start));
+        let processes = self.forest.of((Pid(pid), start));
         if processes.is_empty() {
             return;
         }

@@ -166,26 +166,13 @@ const fn is_for(answer: u64, request: u64) -> bool {
 
 /// Hears the answer to request `id`, to its end.
 pub(super) fn hear(client: &mut Client, id: u64) -> Result<Report, ClientError> {
-    hear_each(client, id, &mut |_| ())
-}
-
-/// Hears the answer to request `id`, and lets each service be filled in as it comes: the supervisor is busy
-/// with the next one meanwhile.
-pub(super) fn hear_each(
-    client: &mut Client,
-    id: u64,
-    fill_in: &mut dyn FnMut(&mut Service),
-) -> Result<Report, ClientError> {
     let mut report = Report::default();
     loop {
         let line: Line = parse(client.line()?)?;
         if !is_for(line.id, id) {
             continue;
         }
-        if let Some(mut service) = line.service {
-            fill_in(&mut service);
-            report.services.push(service);
-        }
+        report.services.extend(line.service);
         report.supervisor = line.supervisor.or(report.supervisor);
         if let Some(end) = End::of(line.done, line.error, line.exit) {
             report.end = end;

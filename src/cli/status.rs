@@ -34,7 +34,8 @@ pub(super) fn answer(invocation: &Invocation, places: &Places, out: &mut Output)
             Err(error) => return Err(error.into()),
         }
     }
-    let id = client.ask(Order::Status { services: names.clone() }, Some(ANSWER_TIME))?;
+    let id = client
+        .ask(Order::Status { services: names.clone(), brief: !invocation.json() }, Some(ANSWER_TIME))?;
     if invocation.json() {
         let passed = report::pass(&mut client, id, out)?;
         if passed.end.done().is_err() {
@@ -43,9 +44,10 @@ pub(super) fn answer(invocation: &Invocation, places: &Places, out: &mut Output)
         ended("show", &names, &passed.end, &mut client)?;
         return Ok(code(&names, passed.first_status.as_deref()));
     }
-    let kernel = Kernel::new(names.len() == 1);
-    let mut report = report::hear_each(&mut client, id, &mut |service| kernel.fill_in(service))?;
+    let kernel = Kernel::below(&client);
+    let mut report = report::hear(&mut client, id)?;
     ended("show", &names, &report.end, &mut client)?;
+    kernel.fill_in_all(&mut report.services);
     report.services.sort_unstable_by(|one, other| one.server_id.cmp(&other.server_id));
     if settled && let Some(supervisor) = &report.supervisor {
         greet(supervisor, &report.services, out);
@@ -108,7 +110,7 @@ pub(super) fn ended(verb: &str, names: &[Box<str>], end: &End, client: &mut Clie
     if !end.is_unknown() {
         return Err(failure);
     }
-    let id = client.ask(Order::Status { services: Vec::new() }, Some(ANSWER_TIME))?;
+    let id = client.ask(Order::Status { services: Vec::new(), brief: true }, Some(ANSWER_TIME))?;
     let known = report::hear(client, id)?.services;
     let known = || known.iter().map(|service| &*service.server_id);
     let Some(name) = names.iter().find(|name| !known().any(|id| id == &***name)) else {

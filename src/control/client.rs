@@ -14,7 +14,9 @@ use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, set
 use nix::sys::time::{TimeVal, TimeValLike};
 
 use super::wire::{Order, REQUEST_BYTES_MAX, Request};
+use crate::life::policy::Pid;
 use crate::sys::own::reason;
+use crate::sys::peer;
 
 /// Room for answers at first; a longer line makes it grow.
 const BUFFER_BYTES: usize = 64 * 1024;
@@ -117,6 +119,11 @@ impl Client {
         let stream =
             open(path).map_err(|errno| ClientError::Connect { path: path.into(), source: errno.into() })?;
         Ok(Self { stream, buffer: vec![0; BUFFER_BYTES], start: 0, end: 0, id: 0, limit: None })
+    }
+
+    /// The process at the other end, if we can see it.
+    pub(crate) fn supervisor(&self) -> Option<Pid> {
+        peer::process(&self.stream)
     }
 
     /// Asks, and begins to count the time for the answer; without one, it may take as long as it takes.
@@ -274,7 +281,7 @@ mod tests {
             let path = folder.join(number.to_string());
             let server = answering(&path, bytes.clone(), piece);
             let mut client = Client::connect(&path).unwrap();
-            client.ask(Order::Status { services: vec!["pets".into()] }, None).unwrap();
+            client.ask(Order::Status { services: vec!["pets".into()], brief: false }, None).unwrap();
             assert_eq!(client.line().unwrap(), b"one");
             assert_eq!(client.line().unwrap(), b"");
             assert_eq!(client.line().unwrap(), long.as_bytes());

@@ -17,6 +17,8 @@ use crate::sys::peer;
 const CLIENTS_MAX: usize = 64;
 /// Answer bytes that may wait for a client before it gets no more to wait for.
 const UNSENT_BYTES_MAX: usize = 64 * 1024;
+/// Of a long answer so much is sent at once: it can be read while the rest is written.
+const PIECE_BYTES: usize = 16 * 1024;
 /// Requests of one client that may wait for their answers.
 const OWED_MAX: usize = 64;
 /// Descriptors kept for clients.
@@ -260,6 +262,10 @@ impl Clients {
     pub(crate) fn answer(&mut self, id: ClientId, answer: &Answer<'_>) {
         if let Some(client) = self.connected.get_mut(&id) {
             client.unsent.extend_from_slice(&line(answer));
+            if client.unsent.len() >= PIECE_BYTES {
+                // One that is gone is noticed the next time.
+                let _alive = client.flush();
+            }
             if answer.done.is_some() || answer.error.is_some() {
                 client.owed = client.owed.saturating_sub(1);
             }

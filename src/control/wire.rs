@@ -32,6 +32,9 @@ pub(crate) enum Order {
         /// Ids.
         #[serde(default)]
         services: Vec<Box<str>>,
+        /// Whether what each was configured with may be left out.
+        #[serde(default, skip_serializing_if = "is_not")]
+        brief: bool,
     },
     /// What runs by the clock: of each service, or, if none is named, of all and of the whole.
     Schedule {
@@ -103,6 +106,12 @@ pub(crate) struct Named {
     /// Whether the answer waits until it is done.
     #[serde(default = "yes")]
     pub(crate) wait: bool,
+}
+
+/// Whether a flag is not set.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes it so")]
+const fn is_not(flag: &bool) -> bool {
+    !*flag
 }
 
 /// The default of `wait`.

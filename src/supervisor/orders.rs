@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use mio::{Interest, Token};
-use serde_json::value::to_raw_value;
+use serde_json::value::{RawValue, to_raw_value};
 
 use crate::control::server::ClientId;
 use crate::control::wire::{Answer, Named, Order, Request, SupervisorReport};
@@ -57,6 +57,17 @@ struct Waiting {
     goal: Goal,
 }
 
+/// What is told of services.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Extent {
+    /// How they are.
+    Briefly,
+    /// And what they are configured with.
+    Wholly,
+    /// When they do what.
+    Schedules,
+}
+
 /// A report that goes out as fast as its reader takes it.
 #[derive(Debug)]
 struct Reporting {
@@ -64,8 +75,8 @@ struct Reporting {
     client: ClientId,
     /// The request.
     request: u64,
-    /// Whether it is their schedules that are reported.
-    schedules: bool,
+    /// What is reported.
+    what: Extent,
     /// Services still to be reported.
     ids: std::vec::IntoIter<Id>,
 }
@@ -80,9 +91,9 @@ pub(super) struct Orders {
 }
 
 impl Orders {
-    /// Begins to report services, or their schedules.
-    pub(super) fn begin(&mut self, client: ClientId, request: u64, ids: Vec<Id>, schedules: bool) {
-        self.reporting.push(Reporting { client, request, schedules, ids: ids.into_iter() });
+    /// Begins to report services.
+    pub(super) fn begin(&mut self, client: ClientId, request: u64, ids: Vec<Id>, what: Extent) {
+        self.reporting.push(Reporting { client, request, what, ids: ids.into_iter() });
     }
 
     /// Whether a client is owed something.
@@ -100,8 +111,10 @@ impl Supervisor {
     /// Takes in whoever wants to connect.
     pub(super) fn accept(&mut self) {
         let registry = self.poll.registry();
+        let mut come = Vec::new();
         let all = self.clients.accept(&mut |client, fd| {
             let token = Token(CLIENTS.saturating_add(client));
+            come.push(client);
             registry.register(
                 &mut mio::unix::SourceFd(&fd),
                 token,
@@ -112,6 +125,10 @@ impl Supervisor {
             self.leave(LISTENER);
         }
         self.tell_turned_away();
+        // Most have said already what they want.
+        for client in come {
+            self.heed_client(client);
+        }
     }
 
     /// A client sent something, or can take more.
@@ -143,7 +160,7 @@ impl Supervisor {
     fn obey(&mut self, client: ClientId, request: Request) {
         let id = request.id;
         match request.order {
-            Order::Status { services } => self.report(client, id, &services),
+            Order::Status { services, brief } => self.report(client, id, &services, brief),
             Order::Schedule { services } => self.report_schedules(client, id, &services),
             Order::Start(named) => self.order(client, id, &named, Event::Start, Goal::Up),
             Order::Stop(named) => self.order(client, id, &named, Event::Stop, Goal::Down),
@@ -241,14 +258,15 @@ impl Supervisor {
     }
 
     /// Begins to report.
-    fn report(&mut self, client: ClientId, request: u64, names: &[Box<str>]) {
+    fn report(&mut self, client: ClientId, request: u64, names: &[Box<str>], brief: bool) {
         match self.find(names) {
             Err(error) => self.refuse(client, request, error, EXIT_UNKNOWN),
             Ok(ids) => {
                 let report = to_raw_value(&self.own_report()).ok();
                 let answer = Answer { id: request, supervisor: report.as_deref(), ..Answer::default() };
                 self.clients.answer(client, &answer);
-                self.orders.begin(client, request, ids, false);
+                let what = if brief { Extent::Briefly } else { Extent::Wholly };
+                self.orders.begin(client, request, ids, what);
             }
         }
     }
@@ -353,7 +371,7 @@ impl Supervisor {
                 self.answer_done(reporting.client, reporting.request, "");
                 return true;
             };
-            if reporting.schedules {
+            if reporting.what == Extent::Schedules {
                 self.answer_schedule(reporting.client, reporting.request, Some(id));
                 continue;
             }
@@ -364,11 +382,13 @@ impl Supervisor {
             else {
                 continue;
             };
-            let shown = records::shown(&unit.plan.shown);
+            let shown = match reporting.what {
+                Extent::Wholly => records::shown(&unit.plan.shown),
+                Extent::Briefly | Extent::Schedules => RawValue::NULL.to_owned(),
+            };
             let report = to_raw_value(&unit.report(life, &self.settings, &shown, waits_for, Some(now))).ok();
             let answer = Answer { id: reporting.request, service: report.as_deref(), ..Answer::default() };
             self.clients.answer(reporting.client, &answer);
-            self.clients.flush(reporting.client, true);
         }
         false
     }

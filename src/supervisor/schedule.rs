@@ -20,7 +20,7 @@ use crate::sys::alarm::Alarm;
 use crate::sys::own::reason;
 
 use super::events::Event;
-use super::orders::EXIT_UNKNOWN;
+use super::orders::{EXIT_UNKNOWN, Extent};
 use super::runs::Running;
 use super::{ALARM, Supervisor};
 
@@ -307,7 +307,7 @@ impl Supervisor {
                 if names.is_empty() {
                     self.answer_schedule(client, request, None);
                 }
-                self.orders.begin(client, request, ids, true);
+                self.orders.begin(client, request, ids, Extent::Schedules);
             }
         }
     }

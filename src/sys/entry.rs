@@ -138,7 +138,7 @@ pub(crate) fn next_signal(within: Option<Duration>) -> Option<Heard> {
     let set = taken();
     let mut info = std::mem::MaybeUninit::<libc::siginfo_t>::zeroed();
     let time = within.map(|within| libc::timespec {
-        tv_sec: libc::time_t::try_from(within.as_secs()).unwrap_or(libc::time_t::MAX),
+        tv_sec: i32::try_from(within.as_secs()).unwrap_or(i32::MAX).into(),
         tv_nsec: libc::c_long::from(within.subsec_nanos()),
     });
     let time = time.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);

@@ -64,7 +64,7 @@ pub(crate) fn take(socket: BorrowedFd<'_>) -> io::Result<Letter> {
     header.msg_iov = &raw mut slice;
     header.msg_iovlen = 1;
     header.msg_control = control.as_mut_ptr().cast::<c_void>();
-    header.msg_controllen = size_of::<u64>().saturating_mul(CONTROL_WORDS);
+    header.msg_controllen = fitting(size_of_val(&control));
     let flags = libc::MSG_DONTWAIT | libc::MSG_CMSG_CLOEXEC;
     let count = loop {
         // SAFETY: the header points to room that lives until the end of this function.
@@ -76,6 +76,11 @@ pub(crate) fn take(socket: BorrowedFd<'_>) -> io::Result<Letter> {
     let (sender, fds) = beside(&header);
     bytes.truncate(if header.msg_flags & libc::MSG_TRUNC == 0 { count } else { 0 });
     Ok(Letter { sender, bytes, fds })
+}
+
+/// A length in the type that it has elsewhere: the C libraries do not agree on these.
+fn fitting<A, B: TryFrom<A> + Default>(length: A) -> B {
+    B::try_from(length).unwrap_or_default()
 }
 
 /// What travelled beside a letter. Every descriptor is taken, also when others were cut off: it is open already.
@@ -94,8 +99,9 @@ fn beside(header: &libc::msghdr) -> (Option<Pid>, Vec<OwnedFd>) {
             sender = (who.pid > 0).then_some(Pid(who.pid));
         } else if about.cmsg_level == libc::SOL_SOCKET && about.cmsg_type == libc::SCM_RIGHTS {
             // SAFETY: a number as text; nothing is touched.
-            let head = usize::try_from(unsafe { libc::CMSG_LEN(0) }).unwrap_or(usize::MAX);
-            let count = about.cmsg_len.saturating_sub(head).checked_div(FD_BYTES).unwrap_or(0);
+            let head = unsafe { libc::CMSG_LEN(0) };
+            let bytes = fitting::<_, usize>(about.cmsg_len).saturating_sub(fitting(head));
+            let count = bytes.checked_div(FD_BYTES).unwrap_or(0);
             for index in 0..count {
                 // SAFETY: within the part, by its own length.
                 let place = unsafe { data.add(index.saturating_mul(FD_BYTES)) };

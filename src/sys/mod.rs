@@ -16,6 +16,7 @@ pub(crate) mod clock;
 mod clone;
 pub(crate) mod connections;
 pub(crate) mod entry;
+pub(crate) mod forest;
 mod identity;
 pub(crate) mod kin;
 pub(crate) mod letters;

@@ -38,7 +38,7 @@ pub(crate) fn tidy_descriptors() {
         let _stays_open = fd.into_raw_fd();
     }
     // SAFETY: before anything else was opened: nobody owns a descriptor beyond 2.
-    unsafe { libc::close_range(3, u32::MAX, 0) };
+    unsafe { libc::syscall(libc::SYS_close_range, 3, u32::MAX, 0) };
 }
 
 /// A descriptor that whoever started us left for us at this number.

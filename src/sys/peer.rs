@@ -6,6 +6,8 @@ use std::os::unix::net::UnixStream;
 
 use nix::sys::socket::{getsockopt, sockopt};
 
+use crate::life::policy::Pid;
+
 /// Groups of one peer that are looked at: the kernel has room for more, no administrator has.
 const GROUPS_MAX: usize = 1024;
 
@@ -27,6 +29,12 @@ pub(crate) fn of(stream: &UnixStream) -> io::Result<Peer> {
     let mut groups = supplementary(stream);
     groups.push(credentials.gid());
     Ok(Peer { uid: credentials.uid(), groups })
+}
+
+/// Its process, or the one that listened for us; `None` if that is in no namespace of ours.
+pub(crate) fn process(stream: &UnixStream) -> Option<Pid> {
+    let credentials = getsockopt(stream, sockopt::PeerCredentials).ok()?;
+    Some(Pid(credentials.pid())).filter(|pid| pid.0 > 0)
 }
 
 /// Its supplementary groups; none on a kernel that does not say, and none of one that is in too many.

@@ -1,6 +1,6 @@
 //! What `/proc` says of a process. It is asked only when somebody looks; `/proc` is no disk.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::Read;
 
 use nix::unistd::{getpgid, getsid};
@@ -20,10 +20,41 @@ pub(crate) fn text(path: &str) -> Option<String> {
     Some(text)
 }
 
+/// What the kernel writes of a process in one piece: the text of a file of its folder, for which one read is enough as
+/// long as it does not fill the room there is.
+pub(crate) fn record(pid: Pid, name: &str) -> Option<String> {
+    let mut file = File::open(format!("/proc/{}/{name}", pid.0)).ok()?;
+    let mut bytes = vec![0; USUAL_BYTES];
+    let count = file.read(&mut bytes).ok()?;
+    bytes.truncate(count);
+    if count == USUAL_BYTES {
+        file.take(BYTES_MAX).read_to_end(&mut bytes).ok()?;
+    }
+    String::from_utf8(bytes).ok()
+}
+
+/// The children of one thread of a process. `None` where the kernel does not tell (no `/proc`, not to us, or not made
+/// with `CONFIG_PROC_CHILDREN`).
+pub(crate) fn children(pid: Pid, thread: Pid) -> Option<Vec<Pid>> {
+    let text = text(&format!("/proc/{}/task/{}/children", pid.0, thread.0))?;
+    Some(text.split_ascii_whitespace().filter_map(|word| word.parse().ok().map(Pid)).collect())
+}
+
+/// The threads of a process.
+pub(crate) fn threads(pid: Pid) -> Vec<Pid> {
+    numbers(&format!("/proc/{}/task", pid.0))
+}
+
+/// The numbers that a folder of `/proc` has names for.
+pub(super) fn numbers(folder: &str) -> Vec<Pid> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok().map(Pid)).collect()
+}
+
 /// When the process was started, in clock ticks since boot: field 22 of `/proc/PID/stat`. With its pid it names
 /// one process for as long as the machine is up.
 pub(crate) fn start_ticks(pid: Pid) -> Option<u64> {
-    let stat = text(&format!("/proc/{}/stat", pid.0))?;
+    let stat = record(pid, "stat")?;
     // The name (field 2) may hold blanks and brackets; it ends at the last bracket.
     stat.rsplit_once(')')?.1.split_whitespace().nth(19)?.parse().ok()
 }
@@ -31,7 +62,7 @@ pub(crate) fn start_ticks(pid: Pid) -> Option<u64> {
 /// Whether a signal would do anything to the first process of a PID namespace: the kernel keeps from it what it
 /// neither handles nor ignores. One that cannot be asked is gone, or as good as any.
 pub(crate) fn heeds(pid: Pid, signal: i32) -> bool {
-    let Some(status) = text(&format!("/proc/{}/status", pid.0)) else { return true };
+    let Some(status) = record(pid, "status") else { return true };
     let has = |name: &str| {
         let mask = status.lines().find_map(|line| line.strip_prefix(name));
         let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
@@ -43,7 +74,7 @@ pub(crate) fn heeds(pid: Pid, signal: i32) -> bool {
 
 /// The process that made it, or took it in: field 4 of `/proc/PID/stat`.
 pub(crate) fn parent(pid: Pid) -> Option<Pid> {
-    let stat = text(&format!("/proc/{}/stat", pid.0))?;
+    let stat = record(pid, "stat")?;
     let parent = stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()?;
     (parent > 0).then_some(Pid(parent))
 }

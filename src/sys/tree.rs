@@ -2,7 +2,6 @@
 //! session, or was seen to. Read from `/proc`, which is no disk; what is too much is not known here.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 use std::os::fd::AsFd;
 
 use crate::life::policy::Pid;
@@ -42,44 +41,14 @@ impl Process {
 
 /// All processes that live, the children of one beside each other.
 pub(crate) fn all() -> Vec<Process> {
-    let mut all: Vec<Process> = numbers("/proc").filter_map(living).collect();
+    let mut all: Vec<Process> = proc::numbers("/proc").into_iter().filter_map(living).collect();
     all.sort_unstable_by_key(|process| process.parent.0);
     all
 }
 
-/// The numbers that a folder of `/proc` has names for.
-fn numbers(folder: &str) -> impl Iterator<Item = Pid> + use<> {
-    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok().map(Pid))
-}
-
 /// A process, if it lives.
-fn living(pid: Pid) -> Option<Process> {
+pub(super) fn living(pid: Pid) -> Option<Process> {
     read(pid).filter(|process| !process.is_dead)
-}
-
-/// Those that [`Forest::of`] finds, without reading all the others: for whoever asks for one leader. `None` where
-/// the kernel lists no children.
-pub(crate) fn of_one(leader: Seen) -> Option<Vec<Process>> {
-    proc::text("/proc/thread-self/children")?;
-    let mut open: Vec<Pid> = numbers("/proc").filter(|pid| proc::session(*pid) == Some(leader.0)).collect();
-    if open.is_empty() {
-        open.push(leader.0);
-    }
-    let (mut known, mut found) = (BTreeSet::new(), Vec::new());
-    while let Some(pid) = open.pop() {
-        let Some(process) = known.insert(pid.0).then(|| living(pid)).flatten() else { continue };
-        if pid == leader.0 && process.start != leader.1 {
-            return Some(Vec::new());
-        }
-        found.push(process);
-        let tasks = format!("/proc/{}/task", pid.0);
-        for thread in numbers(&tasks) {
-            let children = proc::text(&format!("{tasks}/{}/children", thread.0)).unwrap_or_default();
-            open.extend(children.split_whitespace().filter_map(|word| word.parse().ok().map(Pid)));
-        }
-    }
-    Some(found)
 }
 
 /// Those of them that belong to a leader: by descent, by group or session, or because they were seen before.
@@ -110,60 +79,21 @@ pub(crate) fn of(leader: Seen, seen: &[Seen], all: &[Process]) -> Vec<Process> {
     found
 }
 
-/// All processes, in the order in which those of many leaders are found.
-#[derive(Debug)]
-pub(crate) struct Forest {
-    /// By parent.
-    children: BTreeMap<i32, Vec<Process>>,
-    /// By session.
-    sessions: BTreeMap<i32, Vec<Process>>,
-}
-
-impl Forest {
-    /// As they are now.
-    pub(crate) fn grown() -> Self {
-        let (mut children, mut sessions) = (BTreeMap::new(), BTreeMap::new());
-        for process in all() {
-            let of =
-                |map: &mut BTreeMap<i32, Vec<Process>>, key: Pid| map.entry(key.0).or_default().push(process);
-            of(&mut children, process.parent);
-            of(&mut sessions, process.session);
-        }
-        Self { children, sessions }
-    }
-
-    /// Those that belong to the leader of a session, by that or by descent; nobody if another has its number.
-    pub(crate) fn of(&self, leader: Seen) -> Vec<Process> {
-        let mut open = self.sessions.get(&leader.0.0).cloned().unwrap_or_default();
-        if open.is_empty() {
-            // One that leads no session: a main process that another one started.
-            open.extend(self.children.values().flatten().filter(|process| process.pid == leader.0));
-        }
-        if open.iter().any(|process| process.pid == leader.0 && process.start != leader.1) {
-            return Vec::new();
-        }
-        let (mut known, mut found) = (BTreeSet::new(), Vec::new());
-        while let Some(process) = open.pop() {
-            if known.insert(process.pid.0) {
-                found.push(process);
-                open.extend(self.children.get(&process.pid.0).into_iter().flatten());
-            }
-        }
-        found
-    }
-}
-
 /// Bytes of memory that these processes have for themselves: what no file holds. Shared memory counts once.
 pub(crate) fn memory(processes: &[Process]) -> u64 {
     let (mut own, mut shared) = (0_u64, 0_u64);
     for process in processes {
-        let text = proc::text(&format!("/proc/{}/status", process.pid.0)).unwrap_or_default();
-        let kilobytes = |key: &str| -> u64 {
-            let line = text.lines().find_map(|line| line.strip_prefix(key));
-            line.and_then(|rest| rest.split_whitespace().next()?.parse().ok()).unwrap_or(0)
+        let text = proc::record(process.pid, "status").unwrap_or_default();
+        let figure = |line: &str, key: &str| -> Option<u64> {
+            line.strip_prefix(key)?.split_ascii_whitespace().next()?.parse().ok()
         };
-        own = own.saturating_add(kilobytes("RssAnon:")).saturating_add(kilobytes("VmSwap:"));
-        shared = shared.max(kilobytes("RssShmem:"));
+        for line in text.lines() {
+            if let Some(kilobytes) = figure(line, "RssAnon:").or_else(|| figure(line, "VmSwap:")) {
+                own = own.saturating_add(kilobytes);
+            } else if let Some(kilobytes) = figure(line, "RssShmem:") {
+                shared = shared.max(kilobytes);
+            }
+        }
     }
     own.saturating_add(shared).saturating_mul(1024)
 }
@@ -193,25 +123,21 @@ pub(crate) fn signal_groups(processes: &[Process], number: i32) {
 
 /// What `/proc` says of a process.
 fn read(pid: Pid) -> Option<Process> {
-    parse(pid, &proc::text(&format!("/proc/{}/stat", pid.0))?)
+    parse(pid, &proc::record(pid, "stat")?)
 }
 
 /// The same, from the line. The name in it may hold blanks and brackets; it ends at the last bracket.
 fn parse(pid: Pid, stat: &str) -> Option<Process> {
-    let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
-    let number = |place: usize| -> Option<u64> { fields.get(place)?.parse().ok() };
-    let person = |place: usize| -> Option<Pid> { fields.get(place)?.parse().ok().map(Pid) };
-    let ticks = [11, 12, 13, 14].into_iter().filter_map(number).fold(0, u64::saturating_add);
-    Some(Process {
-        pid,
-        start: number(19)?,
-        parent: person(1)?,
-        group: person(2)?,
-        session: person(3)?,
-        ticks,
-        threads: number(17)?,
-        is_dead: matches!(fields.first(), Some(&("Z" | "X"))),
-    })
+    let mut fields = stat.rsplit_once(')')?.1.split_ascii_whitespace();
+    let is_dead = matches!(fields.next()?, "Z" | "X");
+    let mut person = || -> Option<Pid> { fields.next()?.parse().ok().map(Pid) };
+    let (parent, group, session) = (person()?, person()?, person()?);
+    let mut number = |skipped: usize| -> Option<u64> { fields.nth(skipped)?.parse().ok() };
+    let mut ticks = number(7)?;
+    for _ in 0..3 {
+        ticks = ticks.saturating_add(number(0)?);
+    }
+    Some(Process { pid, parent, group, session, ticks, threads: number(2)?, start: number(1)?, is_dead })
 }
 
 #[cfg(test)]
@@ -257,40 +183,6 @@ mod tests {
         let start = all.iter().find(|process| process.pid == own).unwrap().start;
         let tree = of((own, start), &[], &all);
         assert!(tree.iter().any(|process| process.pid == own));
-        let leader = all.iter().find(|process| process.pid == own).unwrap().session;
-        if let Some(leader) = all.iter().find(|process| process.pid == leader) {
-            let session = Forest::grown().of(leader.seen());
-            assert!(session.iter().any(|process| process.pid == own));
-            assert!(Forest::grown().of((leader.pid, leader.start + 1)).is_empty());
-        }
         assert!(memory(&tree) > 100_000);
-    }
-
-    #[test]
-    #[expect(clippy::zombie_processes, reason = "it is waited for by its number")]
-    fn one_tree_is_found_alone_as_it_is_among_all() {
-        use std::process::{Command, Stdio};
-        let script = "sleep 60 & setsid sleep 60 & (sleep 60 &); wait";
-        let child = Command::new("setsid").args(["sh", "-c", script]).stdout(Stdio::null()).spawn().unwrap();
-        let leader = Pid(i32::try_from(child.id()).unwrap());
-        let start = proc::start_ticks(leader).unwrap();
-        let sorted = |processes: Vec<Process>| {
-            let mut pids: Vec<i32> = processes.iter().map(|process| process.pid.0).collect();
-            pids.sort_unstable();
-            pids
-        };
-        let grown = || sorted(Forest::grown().of((leader, start)));
-        // Until all have come, one of them to a session of its own, and what made one of them has gone.
-        let is_settled = |pids: &[i32]| {
-            let sessions = pids.iter().filter_map(|pid| proc::session(Pid(*pid)));
-            pids.len() == 4 && sessions.filter(|session| *session == leader).count() == 3
-        };
-        while !is_settled(&grown()) {
-            std::hint::spin_loop();
-        }
-        assert_eq!(of_one((leader, start)).map(sorted), Some(grown()));
-        assert_eq!(of_one((leader, start + 1)).map(sorted), Some(Vec::new()));
-        signal(&Forest::grown().of((leader, start)), libc::SIGKILL);
-        nix::sys::wait::waitpid(nix::unistd::Pid::from_raw(leader.0), None).unwrap();
     }
 }

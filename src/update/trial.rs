@@ -93,7 +93,7 @@ fn hear(client: &mut Client, id: u64) -> Result<Option<Seen>, Fault> {
 
 /// How the service is.
 fn look(client: &mut Client, service: &str) -> Result<Seen, Fault> {
-    let id = client.ask(Order::Status { services: vec![service.into()] }, Some(ANSWER_TIME))?;
+    let id = client.ask(Order::Status { services: vec![service.into()], brief: true }, Some(ANSWER_TIME))?;
     hear(client, id)?.ok_or_else(|| Fault::Version("the supervisor does not know it".to_owned()))
 }
 

@@ -87,7 +87,7 @@ fn look(places: &Places) -> Result<Report, ClientError> {
     // A configuration that cannot be read was told before.
     let socket = places.socket().map_err(|_| ClientError::Closed)?;
     let mut client = Client::connect(&socket)?;
-    let id = client.ask(Order::Status { services: Vec::new() }, Some(ANSWER_TIME))?;
+    let id = client.ask(Order::Status { services: Vec::new(), brief: true }, Some(ANSWER_TIME))?;
     report::hear(&mut client, id)
 }
 

@@ -31,13 +31,14 @@ pub(super) fn answer(invocation: &Invocation, places: &Places, out: &mut Output)
     let format = format(invocation, file.as_deref())?;
     let settings = places.settings()?;
     let mut client = Client::connect(&places.socket()?)?;
-    let id = client.ask(Order::Status { services: Vec::new() }, Some(ANSWER_TIME))?;
-    let kernel = Kernel::new(false);
-    let report = report::hear_each(&mut client, id, &mut |service| {
-        kernel.fill_in(service);
-        service.log_bytes = size(&settings.log_dir.join(&*service.server_id));
-    })?;
+    let id = client.ask(Order::Status { services: Vec::new(), brief: true }, Some(ANSWER_TIME))?;
+    let kernel = Kernel::below(&client);
+    let mut report = report::hear(&mut client, id)?;
     report.end.done()?;
+    kernel.fill_in_all(&mut report.services);
+    for service in &mut report.services {
+        service.log_bytes = size(&settings.log_dir.join(&*service.server_id));
+    }
     let mut families = report.supervisor.as_ref().map(figures::of_supervisor).unwrap_or_default();
     families.extend(figures::of_services(&report.services));
     match file {

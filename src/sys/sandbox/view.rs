@@ -111,8 +111,8 @@ fn raise_loopback() -> Result<(), Failed> {
     let flags = c_short::try_from(libc::IFF_UP).unwrap_or_default();
     let up = libc::ifreq { ifr_name: name, ifr_ifru: libc::__c_anonymous_ifr_ifru { ifru_flags: flags } };
     // SAFETY: a valid request.
-    let raised = unsafe { libc::ioctl(socket, libc::SIOCSIFFLAGS, &raw const up) };
-    let done = check(Stage::Namespaces, raised);
+    let raised = unsafe { libc::syscall(libc::SYS_ioctl, socket, libc::SIOCSIFFLAGS, &raw const up) };
+    let done = check(Stage::Namespaces, c_int::try_from(raised).unwrap_or(-1));
     // SAFETY: just opened, and nobody else's.
     unsafe { libc::close(socket) };
     done
