@@ -194,7 +194,9 @@ pub(super) fn read_regular(path: &Path, bytes_max: u64) -> io::Result<Vec<u8>> {
 
 /// Reads at most `bytes_max`, or fails.
 fn read_at_most(file: File, bytes_max: u64) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
+    // As much as there is and a byte more, so that one read has it all and the next one sees its end.
+    let length = file.metadata()?.len().min(bytes_max).saturating_add(1);
+    let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or_default());
     file.take(bytes_max.saturating_add(1)).read_to_end(&mut bytes)?;
     if u64::try_from(bytes.len()).is_ok_and(|length| length <= bytes_max) {
         return Ok(bytes);

@@ -9,7 +9,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use serde::Serialize;
 
 use super::access::{EXIT_REFUSED, Level, granted};
-use super::wire::{Answer, REQUEST_BYTES_MAX, Request};
+use super::wire::{Answer, REQUEST_BYTES_MAX, Request, ServiceReport};
 use crate::config::control::Control;
 use crate::sys::peer;
 
@@ -261,14 +261,27 @@ impl Clients {
     /// Sends an answer's line, or keeps it until the client takes it.
     pub(crate) fn answer(&mut self, id: ClientId, answer: &Answer<'_>) {
         if let Some(client) = self.connected.get_mut(&id) {
-            client.unsent.extend_from_slice(&line(answer));
-            if client.unsent.len() >= PIECE_BYTES {
-                // One that is gone is noticed the next time.
-                let _alive = client.flush();
-            }
+            write_line(&mut client.unsent, answer);
+            client.flush_much();
             if answer.done.is_some() || answer.error.is_some() {
                 client.owed = client.owed.saturating_sub(1);
             }
+        }
+    }
+
+    /// Sends a service's report.
+    pub(crate) fn report(&mut self, id: ClientId, request: u64, service: &ServiceReport<'_>) {
+        /// What is an [`Answer`] to its reader, written at once.
+        #[derive(Serialize)]
+        struct Line<'a> {
+            /// The request's.
+            id: u64,
+            /// The service.
+            service: &'a ServiceReport<'a>,
+        }
+        if let Some(client) = self.connected.get_mut(&id) {
+            write_line(&mut client.unsent, &Line { id: request, service });
+            client.flush_much();
         }
     }
 
@@ -277,6 +290,9 @@ impl Clients {
     pub(crate) fn flush(&mut self, id: ClientId, busy: bool) {
         let Some(client) = self.connected.get_mut(&id) else { return };
         let alive = client.flush();
+        if client.unsent.is_empty() {
+            client.unsent = Vec::new();
+        }
         if !alive || (client.at_end && client.unsent.is_empty() && client.received.is_empty() && !busy) {
             self.dismiss(id);
         }
@@ -307,28 +323,43 @@ impl Client {
     /// Says why it is not served.
     fn turn_away(&mut self, error: &str, exit: u8) {
         let answer = Answer { error: Some(error.into()), exit: Some(exit), ..Answer::default() };
-        self.unsent = line(&answer);
+        write_line(&mut self.unsent, &answer);
         self.flush();
+    }
+
+    /// Sends what there is once it is much.
+    fn flush_much(&mut self) {
+        if self.unsent.len() >= PIECE_BYTES {
+            // One that is gone is noticed the next time.
+            let _alive = self.flush();
+        }
     }
 
     /// Sends what it takes now; `false` when it is gone.
     fn flush(&mut self) -> bool {
-        while !self.unsent.is_empty() {
-            match self.stream.write(&self.unsent) {
-                Ok(count) => drop(self.unsent.drain(..count.min(self.unsent.len()))),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return true,
-                Err(_) => return false,
+        let mut sent = 0;
+        let alive = loop {
+            let rest = self.unsent.get(sent..).unwrap_or_default();
+            if rest.is_empty() {
+                break true;
             }
-        }
-        self.unsent = Vec::new();
-        true
+            match self.stream.write(rest) {
+                Ok(count) => sent = sent.saturating_add(count),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break true,
+                Err(_) => break false,
+            }
+        };
+        self.unsent.drain(..sent);
+        alive
     }
 }
 
-/// An answer as a line.
-fn line(answer: &impl Serialize) -> Vec<u8> {
-    let mut bytes = serde_json::to_vec(answer).unwrap_or_default();
-    bytes.push(b'\n');
-    bytes
+/// Adds an answer as a line.
+fn write_line(unsent: &mut Vec<u8>, answer: &impl Serialize) {
+    let before = unsent.len();
+    if serde_json::to_writer(&mut *unsent, answer).is_err() {
+        unsent.truncate(before);
+    }
+    unsent.push(b'\n');
 }

@@ -7,7 +7,8 @@
 //! file is in a batch, whose order it then keeps.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::ffi::OsString;
+use std::path::Path;
 use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
@@ -23,17 +24,17 @@ const FAILED_BYTES_MAX: usize = 1024 * 1024;
 /// Stack of the thread that writes.
 const STACK_BYTES: usize = 256 * 1024;
 
-/// The state files.
+/// The state files, by path: as plain text, because paths are compared name by name.
 #[derive(Debug)]
 pub(super) struct Keeper {
     /// For the next batch.
-    waiting: BTreeMap<PathBuf, Job>,
+    waiting: BTreeMap<OsString, Job>,
     /// The batch that is being written.
     running: Option<Running>,
     /// What is to be tried again.
-    failed: BTreeMap<PathBuf, Job>,
+    failed: BTreeMap<OsString, Job>,
     /// Why the last attempt at a file failed.
-    errnos: BTreeMap<PathBuf, i32>,
+    errnos: BTreeMap<OsString, i32>,
     /// When it is tried again.
     retry_at: Option<Instant>,
     /// Answers to tickets: an errno each.
@@ -48,7 +49,7 @@ struct Running {
     /// Who writes it.
     thread: JoinHandle<Vec<(Job, i32)>>,
     /// Its files.
-    paths: BTreeSet<PathBuf>,
+    paths: BTreeSet<OsString>,
     /// Who wants to know.
     tickets: Vec<u32>,
 }
@@ -69,6 +70,7 @@ impl Keeper {
 
     /// Takes a job. It is done at once, or with the next [`Self::work`].
     pub(super) fn take(&mut self, path: &Path, task: Task, ticket: u32, now: Instant) {
+        let path = path.as_os_str();
         let room = FAILED_BYTES_MAX.saturating_sub(self.failed_bytes());
         if let Some(failed) = self.failed.get_mut(path) {
             if let (Task::Append(kept), Task::Append(more)) = (&mut failed.task, &task) {
@@ -90,7 +92,7 @@ impl Keeper {
             }
             return;
         }
-        let job = Job { path: path.to_owned(), task, tickets: vec![ticket] };
+        let job = Job { path: path.into(), task, tickets: vec![ticket] };
         if running || matches!(job.task, Task::Replace(_)) {
             self.waiting.insert(path.to_owned(), job);
         } else {
@@ -116,7 +118,8 @@ impl Keeper {
     /// Does what waits and needs no disk; the rest comes back.
     fn do_quick(&mut self, now: Instant) -> Vec<Job> {
         let jobs = std::mem::take(&mut self.waiting).into_values();
-        let (quick, slow): (Vec<Job>, Vec<Job>) = jobs.partition(is_quick);
+        let mut memory = Memory::default();
+        let (quick, slow): (Vec<Job>, Vec<Job>) = jobs.partition(|job| memory.is_quick(job));
         let results = batch::perform_at_once(quick);
         self.settle(results, now);
         slow
@@ -149,7 +152,7 @@ impl Keeper {
 
     /// A file that cannot be written just now, and why.
     pub(super) fn trouble(&self) -> Option<(i32, &Path)> {
-        self.errnos.iter().next().map(|(path, errno)| (*errno, path.as_path()))
+        self.errnos.iter().next().map(|(path, errno)| (*errno, Path::new(path)))
     }
 
     /// When [`Self::work`] has to be called at the latest.
@@ -161,7 +164,7 @@ impl Keeper {
     fn begin(&mut self, jobs: Vec<Job>, now: Instant) {
         let (sender, receiver) = mpsc::channel::<Vec<Job>>();
         let waker = Arc::clone(&self.waker);
-        let paths = jobs.iter().map(|job| job.path.clone()).collect();
+        let paths = jobs.iter().map(|job| job.path.clone().into()).collect();
         let tickets = jobs.iter().flat_map(|job| job.tickets.iter().copied()).collect();
         let started = thread::Builder::new().stack_size(STACK_BYTES).spawn(move || {
             let results = receiver.recv().map(batch::perform).unwrap_or_default();
@@ -187,13 +190,13 @@ impl Keeper {
         for (mut job, errno) in results {
             self.answers.extend(job.tickets.drain(..).map(|ticket| (ticket, errno)));
             if errno == 0 {
-                self.errnos.remove(&job.path);
+                self.errnos.remove(job.path.as_os_str());
                 continue;
             }
-            self.errnos.insert(job.path.clone(), errno);
-            if !self.waiting.contains_key(&job.path) {
+            self.errnos.insert(job.path.clone().into(), errno);
+            if !self.waiting.contains_key(job.path.as_os_str()) {
                 if self.failed_bytes().saturating_add(job.bytes()) <= FAILED_BYTES_MAX {
-                    self.failed.insert(job.path.clone(), job);
+                    self.failed.insert(job.path.clone().into(), job);
                 }
                 self.retry_at = self.retry_at.or_else(|| now.checked_add(RETRY_AFTER));
             }
@@ -236,8 +239,25 @@ impl Job {
     }
 }
 
-/// Whether a job waits for no disk.
-fn is_quick(job: &Job) -> bool {
-    let in_memory = |folder: &Path| statfs(folder).is_ok_and(|stat| stat.filesystem_type() == TMPFS_MAGIC);
-    !matches!(job.task, Task::Replace(_)) || job.path.parent().is_some_and(in_memory)
+/// What is in memory, as far as one batch has asked: folders beside each other are on one file system.
+#[derive(Default)]
+struct Memory {
+    /// The folder that those asked for last are in, and whether they are in memory.
+    last: Option<(OsString, bool)>,
+}
+
+impl Memory {
+    /// Whether a job waits for no disk.
+    fn is_quick(&mut self, job: &Job) -> bool {
+        let (Task::Replace(_), Some(folder)) = (&job.task, job.path.parent()) else {
+            return !matches!(job.task, Task::Replace(_));
+        };
+        let above = folder.parent().unwrap_or(folder).as_os_str();
+        let known = self.last.as_ref().filter(|(last, _)| last == above).map(|(_, answer)| *answer);
+        known.unwrap_or_else(|| {
+            let answer = statfs(folder).is_ok_and(|stat| stat.filesystem_type() == TMPFS_MAGIC);
+            self.last = Some((above.to_owned(), answer));
+            answer
+        })
+    }
 }

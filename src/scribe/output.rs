@@ -78,6 +78,8 @@ pub(crate) struct Scratch {
     composed: Vec<u8>,
     /// Our standard output, once a line went there.
     console: Option<Console>,
+    /// Whether the log of the output that is being read was looked after: once, and only if there is something for it.
+    is_fresh: bool,
     /// Much memory was touched since the last [`Self::rest`].
     spent: bool,
     /// When all that is given back, unless more is touched before.
@@ -181,18 +183,12 @@ impl Output {
 
     /// Moves some of what the pipe holds into the log.
     pub(crate) fn turn(&mut self, scratch: &mut Scratch, now: Instant) -> More {
-        if let Some(log) = self.sink.file_mut() {
-            log.refresh();
-        }
         self.read_some(scratch, now, TURN_BYTES, Beginning::Left)
     }
 
     /// Moves what the pipe holds now into the log, and ends a line that has no end yet, unless more comes all
     /// the time. Bounded by what a pipe can hold.
     pub(crate) fn drain(&mut self, scratch: &mut Scratch, now: Instant) -> More {
-        if let Some(log) = self.sink.file_mut() {
-            log.refresh();
-        }
         let more = self.read_some(scratch, now, PIPE_BYTES_MAX.saturating_add(1), Beginning::Taken);
         if more != More::Yes && !self.held.is_empty() {
             let mut line = std::mem::take(&mut self.held);
@@ -216,6 +212,7 @@ impl Output {
         beginning: Beginning,
     ) -> More {
         let mut taken = 0_usize;
+        scratch.is_fresh = false;
         while taken < bytes_max {
             match self.read_once(scratch, now, beginning) {
                 Ok((0, _)) => return More::End,
@@ -289,6 +286,11 @@ impl Output {
     fn write(&mut self, ready: &[u8], scratch: &mut Scratch, now: Instant) {
         if ready.is_empty() || self.sink.is_nowhere() {
             return;
+        }
+        if !std::mem::replace(&mut scratch.is_fresh, true)
+            && let Some(log) = self.sink.file_mut()
+        {
+            log.refresh();
         }
         let Scratch { composed, console, .. } = scratch;
         if !self.stamps && self.sink.takes_plain() && lines::is_plain(ready) {

@@ -101,11 +101,12 @@ impl Supervisor {
         }
         self.family.looked = Some(self.turns);
         let ours = self.roster.pids().chain(self.scribe.pid());
-        let ours: BTreeSet<i32> = ours.map(|pid| pid.0).collect();
+        let mut ours: Vec<i32> = ours.map(|pid| pid.0).collect();
+        ours.sort_unstable();
         let asked: BTreeSet<i32> =
             self.family.reader.iter().flat_map(|reader| &reader.about).map(|pid| pid.0).collect();
         let new = kin::children().into_iter().map(|pid| pid.0).filter(|pid| {
-            !ours.contains(pid) && !asked.contains(pid) && !self.family.known.contains_key(pid)
+            ours.binary_search(pid).is_err() && !asked.contains(pid) && !self.family.known.contains_key(pid)
         });
         self.family.unknown = new.collect();
     }

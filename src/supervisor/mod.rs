@@ -32,6 +32,7 @@ mod present;
 mod records;
 mod recovery;
 mod reload;
+mod reports;
 mod rites;
 mod runs;
 mod schedule;

@@ -6,19 +6,18 @@ use std::path::Path;
 use std::time::Instant;
 
 use mio::{Interest, Token};
-use serde_json::value::{RawValue, to_raw_value};
 
 use crate::control::server::ClientId;
-use crate::control::wire::{Answer, Named, Order, Request, SupervisorReport};
+use crate::control::wire::{Answer, Named, Order, Request};
 use crate::life::policy::Event;
 use crate::life::roster::Id;
 use crate::life::state::State;
 use crate::scribe::wire::Kind;
 use crate::sys::{own, signal};
 
+use super::reports::{Extent, Reporting};
 use super::scribes::Purpose;
-use super::unit::millis;
-use super::{CLIENTS, LISTENER, Supervisor, records};
+use super::{CLIENTS, LISTENER, Supervisor};
 
 /// `EX_USAGE`.
 const EXIT_USAGE: u8 = 64;
@@ -55,30 +54,6 @@ struct Waiting {
     ids: Vec<Id>,
     /// What is waited for.
     goal: Goal,
-}
-
-/// What is told of services.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Extent {
-    /// How they are.
-    Briefly,
-    /// And what they are configured with.
-    Wholly,
-    /// When they do what.
-    Schedules,
-}
-
-/// A report that goes out as fast as its reader takes it.
-#[derive(Debug)]
-struct Reporting {
-    /// Who asked.
-    client: ClientId,
-    /// The request.
-    request: u64,
-    /// What is reported.
-    what: Extent,
-    /// Services still to be reported.
-    ids: std::vec::IntoIter<Id>,
 }
 
 /// Orders that are not answered yet.
@@ -257,40 +232,6 @@ impl Supervisor {
         names.iter().map(|name| one(name)).collect()
     }
 
-    /// Begins to report.
-    fn report(&mut self, client: ClientId, request: u64, names: &[Box<str>], brief: bool) {
-        match self.find(names) {
-            Err(error) => self.refuse(client, request, error, EXIT_UNKNOWN),
-            Ok(ids) => {
-                let report = to_raw_value(&self.own_report()).ok();
-                let answer = Answer { id: request, supervisor: report.as_deref(), ..Answer::default() };
-                self.clients.answer(client, &answer);
-                let what = if brief { Extent::Briefly } else { Extent::Wholly };
-                self.orders.begin(client, request, ids, what);
-            }
-        }
-    }
-
-    /// The supervisor's own report.
-    fn own_report(&self) -> SupervisorReport {
-        SupervisorReport {
-            pid: i32::try_from(std::process::id()).unwrap_or(0),
-            version: env!("CARGO_PKG_VERSION").into(),
-            uptime: millis(self.now.instant.saturating_duration_since(self.born)),
-            scribe_pid: self.scribe.pid().map(|pid| pid.0),
-            degraded: self.degraded.clone().or_else(|| self.shortage_now()).or_else(|| {
-                let is_down = self.scribe.pid().is_none();
-                is_down.then(|| "running from memory: the scribe is down".into())
-            }),
-            reaped: self.ends.reaped,
-            orphans: self.ends.orphans,
-            turns: self.turns,
-            dropped_events: self.scribe.dropped,
-            suppressed_alerts: self.alerts.suppressed,
-            dropped_commands: self.hooks.dropped,
-        }
-    }
-
     /// Answers what can be answered now, and sends what clients take.
     pub(super) fn answer_orders(&mut self) {
         let mut waiting = std::mem::take(&mut self.orders.waiting);
@@ -362,35 +303,6 @@ impl Supervisor {
         let waiting = self.orders.waiting.iter().filter(|waiting| waiting.goal == Goal::Down);
         let ids = waiting.flat_map(|waiting| &waiting.ids);
         ids.filter_map(|id| self.unit(*id)?.drained_by).filter(|by| *by > self.now.instant).min()
-    }
-
-    /// Sends as many reports as a client has room for; whether that were all.
-    fn report_more(&mut self, reporting: &mut Reporting) -> bool {
-        while self.clients.has_room(reporting.client) {
-            let Some(id) = reporting.ids.next() else {
-                self.answer_done(reporting.client, reporting.request, "");
-                return true;
-            };
-            if reporting.what == Extent::Schedules {
-                self.answer_schedule(reporting.client, reporting.request, Some(id));
-                continue;
-            }
-            let now = self.now;
-            let waits_for = self.waits_for(id);
-            let (Some(unit), Some(life)) =
-                (self.units.get_mut(id.index()).and_then(Option::as_mut), self.roster.get(id))
-            else {
-                continue;
-            };
-            let shown = match reporting.what {
-                Extent::Wholly => records::shown(&unit.plan.shown),
-                Extent::Briefly | Extent::Schedules => RawValue::NULL.to_owned(),
-            };
-            let report = to_raw_value(&unit.report(life, &self.settings, &shown, waits_for, Some(now))).ok();
-            let answer = Answer { id: reporting.request, service: report.as_deref(), ..Answer::default() };
-            self.clients.answer(reporting.client, &answer);
-        }
-        false
     }
 
     /// The end of an answer: it is done.

@@ -22,6 +22,9 @@ use super::{SCRIBE, Supervisor, log};
 /// What changes on the way from one lasting state to another gathers for so long before it is written.
 const GATHER_FOR: Duration = Duration::from_millis(50);
 
+/// The same while everything ends: few want to know by then who is still on the way.
+const GATHER_AT_END_FOR: Duration = Duration::from_millis(500);
+
 /// While one process after the other is made, files wait for so long, or until there is so much to tell.
 const HOLD_FOR: Duration = Duration::from_secs(1);
 /// See [`HOLD_FOR`].
@@ -192,6 +195,7 @@ impl Supervisor {
         self.held_until = None;
         self.publish_lines();
         self.publish_alerts();
+        let mut body = Vec::new();
         for index in 0..self.units.len() {
             if !self.scribe.is_listening() {
                 break;
@@ -201,12 +205,13 @@ impl Supervisor {
                 && let Ok(index) = u32::try_from(index)
             {
                 let id = Id(index);
-                let at = later(since, GATHER_FOR);
+                let gather = if self.roster.is_ending() { GATHER_AT_END_FOR } else { GATHER_FOR };
+                let at = later(since, gather);
                 let is_moving = self.roster.get(id).is_some_and(|life| life.state().is_moving());
                 if is_moving && self.now.instant < at && !self.roster.is_over(self.now.instant) {
                     self.publish_at = Some(self.publish_at.map_or(at, |other| other.min(at)));
                 } else {
-                    self.publish_one(id);
+                    self.publish_one(id, &mut body);
                 }
             }
         }
@@ -248,8 +253,8 @@ impl Supervisor {
         }
     }
 
-    /// Tells what is true of a service.
-    fn publish_one(&mut self, id: Id) {
+    /// Tells what is true of a service; `body` is room for it.
+    fn publish_one(&mut self, id: Id, body: &mut Vec<u8>) {
         let owes_pid =
             self.unit(id).and_then(|unit| unit.present.as_ref()).is_some_and(|present| present.owes_pid);
         if let Some(pid) = self.shown_pid(id).filter(|_| owes_pid) {
@@ -261,11 +266,10 @@ impl Supervisor {
         let shown = shown(&unit.plan.shown);
         let path = unit.state_file(&self.settings, "process.json");
         let report = unit.report(life, &self.settings, &shown, waits_for, None);
-        if let Ok(mut body) = serde_json::to_vec(&report) {
+        body.clear();
+        if serde_json::to_writer(&mut *body, &report).is_ok() {
             body.push(b'\n');
-            if self.scribe.put(Kind::Replace, &path, &body)
-                && let Some(unit) = self.unit_mut(id)
-            {
+            if self.scribe.put(Kind::Replace, &path, body) {
                 unit.dirty_since = None;
             }
         }

@@ -20,7 +20,8 @@ use crate::sys::alarm::Alarm;
 use crate::sys::own::reason;
 
 use super::events::Event;
-use super::orders::{EXIT_UNKNOWN, Extent};
+use super::orders::EXIT_UNKNOWN;
+use super::reports::Extent;
 use super::runs::Running;
 use super::{ALARM, Supervisor};
 

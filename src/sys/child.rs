@@ -37,6 +37,10 @@ pub(super) struct Call {
     pub(super) stdio: [RawFd; 3],
     /// What becomes which descriptor beyond these. No source has the number of a target.
     pub(super) passed: Vec<(RawFd, RawFd)>,
+    /// Where it takes hold of what it is given, and from where; none if its table of descriptors is its own.
+    pub(super) taken: Vec<(RawFd, RawFd)>,
+    /// First number beyond all places where it may take hold of something.
+    pub(super) beyond: RawFd,
     /// Variables of its environment that end with the digits of its own pid: room for them behind so many bytes.
     pub(super) own_pid: Vec<(usize, Box<[Cell<u8>]>)>,
     /// Whether it leads a session of its own.
@@ -69,6 +73,7 @@ pub(super) extern "C" fn enter(argument: *mut c_void) -> c_int {
 fn prepare(call: &Call) -> Result<(), Failed> {
     // SAFETY: `spawn` passes a pointer that is valid while the parent is suspended.
     let setup = unsafe { &*call.setup };
+    detach(call)?;
     cgroup(call)?;
     session(call)?;
     reset_signals(call.reset)?;
@@ -82,6 +87,27 @@ fn prepare(call: &Call) -> Result<(), Failed> {
     limits::apply(&setup.limits, &files)?;
     identity::assume(&setup.identity)?;
     sandbox::seal(setup)
+}
+
+/// A table of descriptors of its own: until now it had ours. What it is given is put where it has to be first, so
+/// that all others need not be copied for it, to be closed by exec one by one.
+fn detach(call: &Call) -> Result<(), Failed> {
+    if call.taken.is_empty() {
+        return Ok(());
+    }
+    for (target, source) in &call.taken {
+        // SAFETY: plain numbers; the parent keeps the target for this.
+        check(Stage::Descriptors, unsafe { libc::dup3(*source, *target, libc::O_CLOEXEC) })?;
+    }
+    // SAFETY: plain numbers; what is closed is a copy.
+    let closed =
+        unsafe { libc::syscall(libc::SYS_close_range, call.beyond, u32::MAX, libc::CLOSE_RANGE_UNSHARE) };
+    if closed == 0 {
+        return Ok(());
+    }
+    // A kernel before 5.9, or somebody forbids it: all are copied then.
+    // SAFETY: a plain number.
+    check(Stage::Descriptors, unsafe { libc::syscall(libc::SYS_unshare, libc::CLONE_FILES) })
 }
 
 /// Its control group, on a kernel that could not make it there. Only here the kernel may wait a little: it moves

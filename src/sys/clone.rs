@@ -23,7 +23,7 @@ pub(super) type Entry = extern "C" fn(*mut c_void) -> c_int;
 pub(super) unsafe fn into_group(
     stack: &mut [u8],
     group: RawFd,
-    namespaces: c_int,
+    flags: c_int,
     entry: Entry,
     argument: *mut c_void,
 ) -> io::Result<(i32, RawFd)> {
@@ -38,7 +38,7 @@ pub(super) unsafe fn into_group(
     arguments.flags = number(libc::CLONE_VM)
         | number(libc::CLONE_VFORK)
         | number(libc::CLONE_PIDFD)
-        | number(namespaces)
+        | number(flags)
         | CLONE_INTO_CGROUP;
     arguments.pidfd = address((&raw mut pidfd).addr());
     arguments.exit_signal = number(libc::SIGCHLD);
@@ -86,7 +86,7 @@ pub(super) unsafe fn into_group(
 pub(super) unsafe fn into_group(
     _stack: &mut [u8],
     _group: RawFd,
-    _namespaces: c_int,
+    _flags: c_int,
     _entry: Entry,
     _argument: *mut c_void,
 ) -> io::Result<(i32, RawFd)> {

@@ -65,12 +65,10 @@ mod tests {
     #[test]
     #[expect(clippy::zombie_processes, reason = "it is waited for by its number")]
     fn a_tree_is_found_from_its_leader_as_it_is_among_all() {
-        super::super::own::become_reaper().unwrap();
         let script = "sleep 60 & setsid sleep 60 & (sleep 60 &); wait";
         let child = Command::new("setsid").args(["sh", "-c", script]).stdout(Stdio::null()).spawn().unwrap();
         let leader = Pid(i32::try_from(child.id()).unwrap());
         let start = proc::start_ticks(leader).unwrap();
-        let own = Pid(i32::try_from(std::process::id()).unwrap());
         let sorted = |processes: Vec<Process>| {
             let mut pids: Vec<i32> = processes.iter().map(|process| process.pid.0).collect();
             pids.sort_unstable();
@@ -85,13 +83,12 @@ mod tests {
         while !is_settled(&read(start)) {
             std::hint::spin_loop();
         }
-        // Orphans come to the process, and its list of children is one for each of its threads.
+        // Whoever took the orphan in: these are all there are.
         let listed = |start| {
-            let all = proc::threads(own).into_iter().map(|thread| Pid(thread.0));
             let mut sessions: BTreeMap<i32, Vec<Pid>> = BTreeMap::new();
-            for child in all.filter_map(|thread| proc::children(own, thread)).flatten() {
-                let session = proc::session(child).map_or(0, |session| session.0);
-                sessions.entry(session).or_default().push(child);
+            for pid in proc::numbers("/proc") {
+                let session = proc::session(pid).map_or(0, |session| session.0);
+                sessions.entry(session).or_default().push(pid);
             }
             sorted(Forest::Listed(sessions).of((leader, start)))
         };

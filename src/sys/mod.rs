@@ -17,6 +17,7 @@ mod clone;
 pub(crate) mod connections;
 pub(crate) mod entry;
 pub(crate) mod forest;
+mod hatch;
 mod identity;
 pub(crate) mod kin;
 pub(crate) mod letters;

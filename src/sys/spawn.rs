@@ -14,6 +14,7 @@ use nix::fcntl::{FcntlArg, fcntl};
 
 use super::cgroup::Group;
 use super::child::{Call, PID_DIGITS_MAX, enter};
+use super::hatch::Hatch;
 use super::reap;
 use super::setup::Setup;
 use super::signal::Held;
@@ -100,6 +101,8 @@ impl fmt::Display for SpawnError {
 pub(crate) struct Spawner {
     /// Reused: only one child is ever on it.
     stack: Vec<u8>,
+    /// Where it takes hold of its descriptors.
+    hatch: Hatch,
     /// Signals that a child sets back to their default.
     reset: &'static [c_int],
     /// `RLIMIT_NOFILE` as we found it, before we raised our own.
@@ -115,7 +118,7 @@ impl fmt::Debug for Spawner {
 impl Spawner {
     /// `reset` and `nofile` come from [`super::own`].
     pub(crate) fn new(reset: &'static [c_int], nofile: Option<libc::rlimit>) -> Self {
-        Self { stack: vec![0; STACK_BYTES], reset, nofile }
+        Self { stack: vec![0; STACK_BYTES], hatch: Hatch::new(), reset, nofile }
     }
 
     /// Makes a process that has become the program by the time this returns.
@@ -127,15 +130,19 @@ impl Spawner {
         let (programs, argv) = (ends(launch.programs), ends(launch.argv));
         let mut envp = ends(launch.envp);
         envp.splice(0..0, own_pid.iter().map(|(_, room)| room.as_ptr().cast()));
-        let (passed, _moved) = out_of_the_way(launch.passed)
+        let (mut passed, _moved) = out_of_the_way(launch.passed)
             .map_err(|source| SpawnError { stage: Stage::Descriptors, source })?;
+        let mut stdio = launch.stdio.map(|fd| fd.as_raw_fd());
+        let taken = self.hatch.through(&mut stdio, &mut passed);
         let mut call = Call {
             programs: programs.as_ptr(),
             argv: argv.as_ptr(),
             envp: envp.as_ptr(),
             directory: launch.directory.as_ptr(),
-            stdio: launch.stdio.map(|fd| fd.as_raw_fd()),
+            stdio,
             passed,
+            beyond: self.hatch.beyond(),
+            taken,
             own_pid,
             session: launch.session,
             reset: self.reset,
@@ -145,26 +152,29 @@ impl Spawner {
             failure: Cell::new(None),
         };
         let namespaces = launch.setup.sandbox.as_ref().map_or(0, |sandbox| sandbox.namespaces);
+        let shared = if call.taken.is_empty() { 0 } else { libc::CLONE_FILES };
+        let flags = namespaces | shared;
         let group = launch.setup.group;
         let held = Held::new();
         let before = clock::boot_ticks();
-        let made = group.map_or(Err(Errno::ENOSYS.into()), |group| self.within(group, namespaces, &mut call));
+        let made = group.map_or(Err(Errno::ENOSYS.into()), |group| self.within(group, flags, &mut call));
         let mut is_placed = true;
         let made = match made {
             // No such call, or none that knows of groups: the child goes there by itself.
             Err(error) if matches!(error.raw_os_error(), Some(libc::ENOSYS | libc::E2BIG | libc::EINVAL)) => {
                 call.procs = group.map_or(std::ptr::null(), |group| group.procs.as_ptr());
-                self.anywhere(namespaces, &mut call)
+                self.anywhere(flags, &mut call)
             }
             // A group that takes nobody: whom it was to hold to nothing is started without it.
             Err(error) if stage_of(&error, 0) == Stage::Cgroup && group.is_some_and(Group::is_unlimited) => {
                 is_placed = false;
-                self.anywhere(namespaces, &mut call)
+                self.anywhere(flags, &mut call)
             }
             made => made,
         };
         let born = before.filter(|before| clock::boot_ticks() == Some(*before));
         drop(held);
+        self.hatch.close(&call.taken);
         let (pid, pidfd) =
             made.map_err(|source| SpawnError { stage: stage_of(&source, namespaces), source })?;
         // SAFETY: the kernel just made this descriptor for us.
@@ -179,24 +189,24 @@ impl Spawner {
     }
 
     /// Makes a process in a control group.
-    fn within(&mut self, group: &Group, namespaces: c_int, call: &mut Call) -> io::Result<(i32, c_int)> {
+    fn within(&mut self, group: &Group, flags: c_int, call: &mut Call) -> io::Result<(i32, c_int)> {
         let argument: *mut c_void = (&raw mut *call).cast();
         let folder = group.folder().as_raw_fd();
         // SAFETY: the stack is only ever used by one child at a time, and `call` is what `enter` expects; both
         // outlive the child's use of them, because we are suspended until it has left our memory.
-        unsafe { clone::into_group(&mut self.stack, folder, namespaces, enter, argument) }
+        unsafe { clone::into_group(&mut self.stack, folder, flags, enter, argument) }
     }
 
     /// Makes a process where we are.
-    fn anywhere(&mut self, namespaces: c_int, call: &mut Call) -> io::Result<(i32, c_int)> {
-        let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD | libc::SIGCHLD;
+    fn anywhere(&mut self, flags: c_int, call: &mut Call) -> io::Result<(i32, c_int)> {
+        let flags = flags | libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD | libc::SIGCHLD;
         let mut pidfd: c_int = -1;
         let argument: *mut c_void = (&raw mut *call).cast();
         let top = self.stack.as_mut_ptr_range().end;
         let top: *mut c_void = top.map_addr(|address| address & !15).cast();
         // SAFETY: the stack outlives the child's use of it, as do `call` and what it points to: CLONE_VFORK
         // suspends us until the child has left our memory. `pidfd` is a valid place for one int.
-        let pid = unsafe { libc::clone(enter, top, flags | namespaces, argument, &raw mut pidfd) };
+        let pid = unsafe { libc::clone(enter, top, flags, argument, &raw mut pidfd) };
         if pid == -1 { Err(io::Error::last_os_error()) } else { Ok((pid, pidfd)) }
     }
 }
