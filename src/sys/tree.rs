@@ -1,7 +1,7 @@
 //! All processes of a service where there is no control group to tell: whoever descends from its leader, shares its
 //! session, or was seen to. Read from `/proc`, which is no disk; what is too much is not known here.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::os::fd::AsFd;
 
 use crate::life::policy::Pid;
