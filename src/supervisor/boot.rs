@@ -4,9 +4,10 @@
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, FileExt};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use mio::{Interest, Poll};
 use nix::fcntl::{Flock, FlockArg};
@@ -15,13 +16,14 @@ use crate::config;
 use crate::config::Environment;
 use crate::config::plan::{Plan, Settings};
 use crate::control::server::Clients;
-use crate::life::policy::Event;
+use crate::life::policy::{Event, Pid};
 use crate::life::roster::Roster;
+use crate::life::service::later;
 use crate::sys::clock::{self, Now};
 use crate::sys::setup::Setup;
 use crate::sys::signal::{self, Signals};
 use crate::sys::spawn::{Launch, Spawner};
-use crate::sys::{own, pipe};
+use crate::sys::{own, pipe, proc, wait};
 
 use super::deaths::Ends;
 use super::notify::Office;
@@ -32,6 +34,10 @@ use super::{LISTENER, NOTIFY, SIGNALS, Supervisor, leftovers, log, rites};
 
 /// The layout of the state folder.
 const LAYOUT: u32 = 1;
+/// For a lock that nobody alive holds.
+const LOCK_WITHIN: Duration = Duration::from_secs(1);
+/// From one look at it to the next.
+const LOOK_EVERY: Duration = Duration::from_millis(5);
 /// s6's "somebody else supervises this already".
 const EXIT_SECOND: u8 = 100;
 /// The system does not let us.
@@ -128,28 +134,44 @@ fn claim(settings: &Settings) -> Result<Vec<Flock<File>>, BootError> {
     Ok(locks)
 }
 
-/// Locks a file, making it if need be; with `sign`, writes our pid into it.
+/// Locks a file, making it if need be; with `sign`, writes our pid into it. One that is held by nobody who is known to
+/// live is waited for: a process that an earlier supervisor was making when it was killed holds its locks until it has
+/// become its program.
 fn lock(path: &Path, sign: bool) -> Result<Flock<File>, BootError> {
     let object = path.display();
     let open = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
-    let file = open.map_err(|error| BootError::system(&format!("open {object}"), &error))?;
-    match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-        Ok(mut lock) => {
-            if sign {
-                // Only a hint for whoever comes second: a full disk does not make the lock any weaker.
-                drop(lock.set_len(0).and_then(|()| writeln!(lock, "{}", std::process::id())));
+    let mut file = open.map_err(|error| BootError::system(&format!("open {object}"), &error))?;
+    let until = later(clock::now().instant, LOCK_WITHIN);
+    loop {
+        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            Ok(mut lock) => {
+                if sign {
+                    // Only a hint for whoever comes second: a full disk does not make the lock any weaker.
+                    drop(lock.set_len(0).and_then(|()| writeln!(lock, "{}", std::process::id())));
+                }
+                return Ok(lock);
             }
-            Ok(lock)
+            Err((held, nix::errno::Errno::EWOULDBLOCK)) => {
+                let holder = if sign { signature(&held) } else { None };
+                let lives = holder.is_some_and(proc::is_there);
+                if lives || clock::now().instant >= until {
+                    let who = holder.map_or(String::new(), |pid| format!(" (pid {})", pid.0));
+                    let line = format!("cannot supervise: another supervisor{who} holds {object}");
+                    return Err(BootError { lines: vec![line], exit: EXIT_SECOND });
+                }
+                file = held;
+                wait::pause(LOOK_EVERY);
+            }
+            Err((_, errno)) => return Err(BootError::system(&format!("lock {object}"), &errno.into())),
         }
-        Err((mut file, nix::errno::Errno::EWOULDBLOCK)) => {
-            let mut holder = String::new();
-            let known = sign && file.read_to_string(&mut holder).is_ok() && !holder.trim().is_empty();
-            let who = if known { format!(" (pid {})", holder.trim()) } else { String::new() };
-            let line = format!("cannot supervise: another supervisor{who} holds {object}");
-            Err(BootError { lines: vec![line], exit: EXIT_SECOND })
-        }
-        Err((_, errno)) => Err(BootError::system(&format!("lock {object}"), &errno.into())),
     }
+}
+
+/// Who has signed a lock.
+fn signature(file: &File) -> Option<Pid> {
+    let mut bytes = [0; 16];
+    let count = file.read_at(&mut bytes, 0).ok()?;
+    std::str::from_utf8(bytes.get(..count)?).ok()?.trim().parse().ok().map(Pid)
 }
 
 /// Reads the layout's number, or writes it into a new state folder. A newer layout is not touched.

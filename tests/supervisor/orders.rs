@@ -1,8 +1,9 @@
 //! Verbs on a running supervisor: exit codes, an order from inside a service, a second supervisor refused.
 
-use std::fs;
+use std::fs::{self, File};
 use std::process::Stdio;
 
+use nix::fcntl::{Flock, FlockArg};
 use serde_json::json;
 
 use crate::support::proc;
@@ -61,6 +62,24 @@ fn a_second_one_is_refused_and_touches_nothing() {
     assert!(said.starts_with("mcp-init: cannot ") && said.lines().count() == 1, "{said:?}");
     assert_eq!(supervisor.pid_of("a"), pid);
     assert_eq!(supervisor.service("a")["restartCount"], 0);
+}
+
+#[test]
+fn a_lock_that_nobody_alive_holds_is_waited_for() {
+    // As a process holds it that was being made when an earlier supervisor was killed.
+    let setup = Setup::new().shell("a", "exec sleep 1000", &json!({}));
+    let path = setup.path().join("run/lock");
+    fs::create_dir(setup.path().join("run")).unwrap();
+    fs::write(&path, format!("{}\n", i32::MAX)).unwrap();
+    let lock = Flock::lock(File::open(&path).unwrap(), FlockArg::LockExclusive).unwrap();
+    let mut supervisor = setup.spawn();
+    let folder = format!("/proc/{}/fd", supervisor.pid());
+    supervisor.wait_until("it is at the lock", seconds(5), |_| {
+        let opened = fs::read_dir(&folder).into_iter().flatten().flatten();
+        opened.filter_map(|entry| fs::read_link(entry.path()).ok()).any(|to| to.ends_with("run/lock"))
+    });
+    drop(lock);
+    supervisor.wait_for("a", "running", seconds(5));
 }
 
 #[test]
