@@ -77,6 +77,10 @@ fn each_deadly_signal_ends_with_its_own_exit_code() {
     let seen = same(|init| {
         let ends = deadly().map(|number| {
             let mut running = init.start(&["%", "-s", "--", "sh", "-c", "echo ready; exec cat"]);
+            // A shell takes note of SIGINT, and would become the next program without a word of it.
+            let program = running.program();
+            let is_cat = || proc::command_line(program).starts_with("cat").then_some(());
+            assert!(poll(seconds(10), is_cat).is_some(), "{}", proc::tree(running.pid()));
             running.signal(number);
             running.end()
         });
