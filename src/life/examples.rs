@@ -159,8 +159,8 @@ fn a_leader_that_dies_first_does_not_hide_its_group() {
     assert_eq!(service.state().word(), "backoff");
 }
 
-/// A service of which a check fails every 10 ms, and is asked so `count` times; the reason it was ended for, if it was.
-fn checked(busy: Duration, events: &[(usize, Event)], count: usize) -> Option<Why> {
+/// A service that is asked every 10 ms, `count` times, each with this answer; the reason it was ended for, if it was.
+fn asked(answer: Event, busy: Duration, events: &[(usize, Event)], count: usize) -> Option<Why> {
     let mut now = Instant::now();
     let ms = Duration::from_millis;
     let check = CheckPolicy { every: ms(10), within: ms(5), retries: 2, grace: Duration::ZERO, busy };
@@ -173,7 +173,7 @@ fn checked(busy: Duration, events: &[(usize, Event)], count: usize) -> Option<Wh
         for (_, event) in events.iter().filter(|(at, _)| *at == turn) {
             service.on(*event, now, &mut |action| actions.push(action));
         }
-        service.on(Event::Answered { healthy: false }, now, &mut |action| actions.push(action));
+        service.on(answer, now, &mut |action| actions.push(action));
         now += ms(10);
     }
     let ended = |why: &Why| actions.contains(&Action::Note(Note::Stopping(*why)));
@@ -182,11 +182,14 @@ fn checked(busy: Duration, events: &[(usize, Event)], count: usize) -> Option<Wh
 
 #[test]
 fn a_busy_service_is_spared_until_its_requests_are_due() {
+    let checked = |busy, events: &[(usize, Event)], count| asked(Event::Late, busy, events, count);
     let (busy, minute) = ([(0, Event::Busy(true))], Duration::from_mins(1));
     assert_eq!(checked(minute, &[], 1), None, "one failure is not two");
     assert_eq!(checked(minute, &[], 2), Some(Why::Unhealthy));
     assert_eq!(checked(minute, &busy, 1000), None, "ten seconds are no minute");
     assert_eq!(checked(Duration::ZERO, &busy, 2), Some(Why::Unhealthy));
+    let no = Event::Answered { healthy: false };
+    assert_eq!(asked(no, minute, &busy, 2), Some(Why::Unhealthy), "it had the time to say so");
     // Due after 50 ms, in which others came: then two failures, and that is all.
     let always: Vec<(usize, Event)> = (0..100).map(|turn| (turn, Event::Busy(true))).collect();
     assert_eq!(checked(Duration::from_millis(50), &always, 6), None);

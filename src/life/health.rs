@@ -14,7 +14,8 @@ impl Service {
                 if healthy {
                     self.well(now, act);
                 } else {
-                    self.unwell(now, act);
+                    self.next_check(now);
+                    self.failed_check(now, act);
                 }
             }
             State::Running { check: Check::Never | Check::Due(_), .. }
@@ -43,7 +44,7 @@ impl Service {
             }
             Check::Asked(by) if now >= by => {
                 act(Action::Note(Note::NoAnswer));
-                self.unwell(now, act);
+                self.unanswered(now, act);
             }
             Check::Never | Check::Due(_) | Check::Asked(_) => {}
         }
@@ -68,16 +69,20 @@ impl Service {
         }
     }
 
-    /// A check failed. It counts, unless it is one of the first, or of a service that is busy: one that works on a
-    /// request may have no time for a question, until the request is due.
-    fn unwell(&mut self, now: Instant, act: Act<'_>) {
+    /// Whoever was to ask it had no answer in time.
+    pub(super) fn late(&mut self, now: Instant, act: Act<'_>) {
+        if self.is_asked() {
+            self.unanswered(now, act);
+        }
+    }
+
+    /// It did not answer. That counts as a failure, unless it is busy: one that works on a request may have no time
+    /// for a question, until the request is due.
+    fn unanswered(&mut self, now: Instant, act: Act<'_>) {
         self.next_check(now);
         let patience = self.policy.check.map_or(Duration::ZERO, |policy| policy.busy);
-        let State::Running { pid, spared_until, load, .. } = &mut self.state else { return };
-        if now < *spared_until {
-            return;
-        }
-        if let Load::Busy { due } = load
+        if let State::Running { pid, spared_until, load: Load::Busy { due }, .. } = &mut self.state
+            && now >= *spared_until
             && now < *due.get_or_insert_with(|| later(now, patience))
         {
             act(Action::LookIfFrozen(*pid));
@@ -94,10 +99,12 @@ impl Service {
         }
     }
 
-    /// A failure counts: the last of several in a row ends the process.
+    /// A check failed, which counts unless it is one of the first: the last of several in a row ends the process.
     fn failed_check(&mut self, now: Instant, act: Act<'_>) {
         let retries = self.policy.check.map_or(1, |policy| policy.retries);
-        if let State::Running { pid, born, failures, .. } = &mut self.state {
+        if let State::Running { pid, born, spared_until, failures, .. } = &mut self.state
+            && now >= *spared_until
+        {
             *failures = failures.saturating_add(1);
             if *failures >= retries.max(1) {
                 let (pid, born) = (*pid, *born);

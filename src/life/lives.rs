@@ -272,7 +272,8 @@ fn happening(world: &mut World) -> Option<Event> {
                 world.load = if world.load == Load::None { Load::None } else { Load::Busy { due: None } };
             }
             world.asked_health = false;
-            Some(Event::Answered { healthy })
+            let is_late = !healthy && world.dice.roll(2) == 0;
+            Some(if is_late { Event::Late } else { Event::Answered { healthy } })
         }
         9 | 10 => die(world),
         11 => world.group.take().map(|_| Event::Empty),

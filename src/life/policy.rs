@@ -195,6 +195,8 @@ pub(crate) enum Event {
         /// Whether it is well.
         healthy: bool,
     },
+    /// Whoever was to ask it for its health had no answer in time.
+    Late,
     /// Whether requests are in flight in it, as it says.
     Busy(bool),
     /// The answer to `LookIfFrozen`: a signal has stopped its process, so what is in flight in it does not end.

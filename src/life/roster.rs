@@ -104,6 +104,7 @@ impl Roster {
             | Event::Ready
             | Event::Answered { .. }
             | Event::Unasked
+            | Event::Late
             | Event::Busy(_)
             | Event::Frozen
             | Event::Reset

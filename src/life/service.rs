@@ -130,6 +130,7 @@ impl Service {
             Event::Ready => self.ready(now, act),
             Event::Answered { healthy } => self.answered(healthy, now, act),
             Event::Unasked => self.unasked(now),
+            Event::Late => self.late(now, act),
             Event::Busy(is_busy) => self.busy(is_busy),
             Event::Frozen => self.frozen(now, act),
             Event::Recover => self.attempt(now, act),

@@ -22,6 +22,8 @@ use crate::sys::{clock, wait};
 const WELL: u8 = 0;
 /// It is not; the last line says why.
 const UNWELL: u8 = 1;
+/// It did not answer in time, which it may have no time for.
+pub(crate) const LATE: u8 = 2;
 /// There is no question.
 const USAGE: u8 = 64;
 
@@ -109,6 +111,10 @@ fn answer(question: &Question) -> u8 {
         last = Some(words);
         let left = by.saturating_duration_since(clock::now().instant);
         if !question.patient || left.is_zero() {
+            // The supervisor ends what is left of our group, and has to hear of this first.
+            if fault == Fault::Late {
+                return LATE;
+            }
             // What a command left running goes with us.
             wait::end_own_group();
             return UNWELL;

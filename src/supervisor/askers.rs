@@ -14,12 +14,12 @@ use crate::config::probe::Probe;
 use crate::life::policy::{Blame, Event, Exit, Note, Pid};
 use crate::life::roster::Id;
 use crate::life::service::later;
-use crate::probe::Question;
+use crate::probe::{LATE, Question};
 use crate::sys::kin::MARK;
 use crate::sys::own::reason;
-use crate::sys::pipe;
 use crate::sys::setup::Setup;
 use crate::sys::spawn::Launch;
+use crate::sys::{pipe, proc};
 
 use super::errand::Errand;
 use super::scribes::own_path;
@@ -133,7 +133,9 @@ impl Supervisor {
         let now = self.now;
         match (purpose, blame) {
             (Purpose::Ready, _) => self.askers.again.push((id, later(now.instant, AGAIN_AFTER))),
-            (Purpose::Health, Blame::Service) => self.heed_health(id, false, Some(&error)),
+            (Purpose::Health, Blame::Service) => {
+                self.heed_health(id, Event::Answered { healthy: false }, Some(&error));
+            }
             // A question that the machine could not put says nothing of the service.
             (Purpose::Health, Blame::Machine) => {
                 self.roster.on(id, Event::Unasked, now.instant, &mut self.todo);
@@ -194,7 +196,11 @@ impl Supervisor {
             None => {}
             Some((id, Purpose::Health)) => {
                 let words = asker.errand.last_words().filter(|_| !well);
-                self.heed_health(id, well, words.as_deref());
+                let event = match exit {
+                    Exit::Code(code) if code == i32::from(LATE) => Event::Late,
+                    Exit::Code(_) | Exit::Signal { .. } => Event::Answered { healthy: well },
+                };
+                self.heed_health(id, event, words.as_deref());
             }
             Some((id, Purpose::Ready)) if well => {
                 self.roster.on(id, Event::Ready, now.instant, &mut self.todo);
@@ -206,12 +212,35 @@ impl Supervisor {
         true
     }
 
-    /// An answer to the question for its health, if it still is one.
-    pub(super) fn heed_health(&mut self, id: Id, healthy: bool, reason: Option<&str>) {
+    /// What became of the question for its health, if somebody still waits for it.
+    pub(super) fn heed_health(&mut self, id: Id, event: Event, reason: Option<&str>) {
         if self.roster.get(id).is_some_and(crate::life::service::Service::is_asked) {
-            self.note_health(id, healthy, reason);
-            self.roster.on(id, Event::Answered { healthy }, self.now.instant, &mut self.todo);
+            self.note_health(id, event == Event::Answered { healthy: true }, reason);
+            self.roster.on(id, event, self.now.instant, &mut self.todo);
         }
+    }
+
+    /// It has not answered a question for its health, and is spared as requests are in flight in it: unless a signal
+    /// has stopped it, as then they do not end.
+    pub(super) fn look_if_frozen(&mut self, id: Id, pid: Pid) {
+        if proc::is_frozen(pid) {
+            self.roster.on(id, Event::Frozen, self.now.instant, &mut self.todo);
+        } else if let Some(unit) = self.unit(id) {
+            ::log::info!("{}: unwell, but spared: requests are in flight", unit.plan.id);
+        }
+    }
+
+    /// It has not answered a question for its health in time.
+    pub(super) fn note_no_answer(&mut self, id: Id) {
+        let pid = self.roster.get(id).and_then(|service| service.state().pid());
+        let in_flight =
+            self.unit(id).and_then(|unit| unit.metrics.as_ref()?.in_flight).filter(|count| *count > 0.0);
+        let why = match in_flight {
+            _ if pid.is_some_and(proc::is_frozen) => "no answer: a signal has stopped it".to_owned(),
+            Some(count) => format!("no answer in time, {count} in flight"),
+            None => "no answer in time".to_owned(),
+        };
+        self.note_health(id, false, Some(&why));
     }
 
     /// Nobody waits for an answer about this service any more.

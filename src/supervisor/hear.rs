@@ -156,7 +156,8 @@ impl Supervisor {
                 // Only a question makes an answer worth telling.
                 let on_channel = unit.plan.health_probe.is_none();
                 if on_channel && self.roster.get(id).is_some_and(Service::is_asked) {
-                    self.heed_health(id, healthy, reason.as_deref().map(quote).as_deref());
+                    let reason = reason.as_deref().map(quote);
+                    self.heed_health(id, Event::Answered { healthy }, reason.as_deref());
                 } else {
                     self.ignore(id, 1);
                 }

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use crate::channel::{Metrics, ToService};
 use crate::config::plan::Start;
-use crate::life::policy::{Event, Pid};
+use crate::life::policy::Event;
 use crate::life::roster::Id;
-use crate::sys::{connections, proc, sockets};
+use crate::sys::{connections, sockets};
 
 use super::Supervisor;
 use super::held::place;
@@ -41,29 +41,6 @@ impl Supervisor {
             // One that does not say is looked at from outside.
             (None, _) => self.look_at_connections(id),
         }
-    }
-
-    /// It has not answered a question for its health, and is spared as requests are in flight in it: unless a signal
-    /// has stopped it, as then they do not end.
-    pub(super) fn look_if_frozen(&mut self, id: Id, pid: Pid) {
-        if proc::is_frozen(pid) {
-            self.roster.on(id, Event::Frozen, self.now.instant, &mut self.todo);
-        } else if let Some(unit) = self.unit(id) {
-            ::log::info!("{}: unwell, but spared: requests are in flight", unit.plan.id);
-        }
-    }
-
-    /// It has not answered a question for its health in time.
-    pub(super) fn note_no_answer(&mut self, id: Id) {
-        let pid = self.roster.get(id).and_then(|service| service.state().pid());
-        let in_flight =
-            self.unit(id).and_then(|unit| unit.metrics.as_ref()?.in_flight).filter(|count| *count > 0.0);
-        let why = match in_flight {
-            _ if pid.is_some_and(proc::is_frozen) => "no answer: a signal has stopped it".to_owned(),
-            Some(count) => format!("no answer in time, {count} in flight"),
-            None => "no answer in time".to_owned(),
-        };
-        self.note_health(id, false, Some(&why));
     }
 
     /// Somebody is connected, or nobody is since the last time that somebody was.

@@ -11,7 +11,7 @@ use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
 use crate::support::proc;
-use crate::support::supervisor::{Setup, Supervisor, lines_of};
+use crate::support::supervisor::{Setup, Supervisor, lines_of, merged};
 use crate::support::{free_port, seconds, skip, which};
 
 /// Works without pause for the milliseconds in the path, and says so before and after.
@@ -36,16 +36,21 @@ require('http').createServer((request, response) => {
 });
 ";
 
-/// Such a server, asked often, and the port that it serves.
+/// Such a server, asked often on its channel, and the port that it serves.
 fn serve(busy_timeout: &str) -> Option<(Supervisor, u16)> {
+    serve_asked(busy_timeout, |_| json!({ "type": "channel" }))
+}
+
+/// The same, asked in another way.
+fn serve_asked(busy_timeout: &str, how: impl Fn(u16) -> Value) -> Option<(Supervisor, u16)> {
     if which("node").is_none() {
         skip("no node");
         return None;
     }
     let (setup, port) = (Setup::new(), free_port());
     fs::write(setup.path().join("server.js"), SCRIPT).unwrap();
-    let check = json!({ "type": "channel", "interval": "100ms", "timeout": "200ms", "retries": 2,
-        "busyTimeout": busy_timeout });
+    let check = json!({ "interval": "100ms", "timeout": "200ms", "retries": 2, "busyTimeout": busy_timeout });
+    let check = merged(check, &how(port));
     let keys = json!({ "command": ["node", "../server.js", port.to_string()], "channel": true,
         "readiness": "channel", "healthCheck": check, "stop": { "timeout": "200ms" },
         "restartPolicy": { "retryDelay": "10ms" } });
@@ -78,6 +83,20 @@ fn one_that_works_on_a_request_is_spared_and_well_after_it() {
     let working = work(port, 3000);
     supervisor.wait_until("five questions were not answered", seconds(10), |it| {
         reasons(it).iter().filter(|reason| *reason == "no answer in time, 1 in flight").count() >= 5
+    });
+    assert!(working.join().unwrap().ends_with("done"));
+    supervisor.wait_until("it is well", seconds(10), |it| it.service("a")["healthStatus"] == "healthy");
+    assert_eq!((supervisor.pid_of("a"), supervisor.service("a")["restartCount"].as_u64()), (pid, Some(0)));
+}
+
+#[test]
+fn one_that_is_asked_from_outside_is_spared_too() {
+    let how = |port| json!({ "type": "http", "port": port, "path": "/0" });
+    let Some((mut supervisor, port)) = serve_asked("1m", how) else { return };
+    let pid = supervisor.pid_of("a");
+    let working = work(port, 5000);
+    supervisor.wait_until("three questions were not answered", seconds(10), |it| {
+        reasons(it).iter().filter(|reason| *reason == "no answer within 200ms").count() >= 3
     });
     assert!(working.join().unwrap().ends_with("done"));
     supervisor.wait_until("it is well", seconds(10), |it| it.service("a")["healthStatus"] == "healthy");

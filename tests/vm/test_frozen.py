@@ -27,12 +27,12 @@ disk() {
 }
 
 insmod /lib/loop.ko
-disk work 0; disk kept 1
+disk slow 0; disk kept 1
 second run & supervisor=$!
 wait_for '[ "$(field stuck status)" = running ] && [ "$(field other status)" = running ]'
 
 # A service that waits for a disk.
-fsfreeze --freeze /work
+fsfreeze --freeze /slow
 pid=$(field stuck pid)
 touch /run/go
 wait_for '[ "$(state "$pid")" = D ]'
@@ -40,18 +40,18 @@ say stuck "$(state "$pid")"
 second stop stuck --timeout 3s; say stop $?
 say told "$(status stuck)"
 begin=$(now); second restart other; say other "$? $(since "$begin")"
-fsfreeze --unfreeze /work
+fsfreeze --unfreeze /slow
 wait_for '[ "$(field stuck status)" = stopped ]'
 say after "$(field stuck status)"
 
 # The end of all, with such a one.
 rm /run/go; second start stuck
-fsfreeze --freeze /work
+fsfreeze --freeze /slow
 pid=$(field stuck pid)
 touch /run/go
 wait_for '[ "$(state "$pid")" = D ]'
 begin=$(now); second shutdown; wait $supervisor; say shutdown "$? $(since "$begin")"
-fsfreeze --unfreeze /work
+fsfreeze --unfreeze /slow
 wait_for '[ ! -e "/proc/$pid" ]'
 say left "$(grep -la 'sleep.1234[5]' /proc/[0-9]*/cmdline 2>/dev/null | wc -l)"
 
@@ -76,7 +76,7 @@ say end
 poweroff -f
 """
 
-STUCK = "until [ -e /run/go ]; do sleep 0.1; done; echo x >/work/file; exec sleep 12345"
+STUCK = "until [ -e /run/go ]; do sleep 0.1; done; echo x >/slow/file; exec sleep 12345"
 OTHER = "while :; do if [ -e /run/loud ]; then echo 0123456789012345678901234567890123456789; elif [ -e /run/last ]; then echo the last line; exec sleep 12345; else sleep 0.1; fi; done"
 
 
