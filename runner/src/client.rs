@@ -31,8 +31,8 @@ pub(crate) use tls::certificates;
 pub(crate) const USER_AGENT: &str = concat!("mcp-runner/", env!("CARGO_PKG_VERSION"));
 /// How long an unused connection is kept.
 const IDLE_MAX: Duration = Duration::from_mins(1);
-/// Unused connections kept for one host.
-const IDLE_CONNECTIONS_MAX: usize = 8;
+/// Unused connections kept for one host: as many as calls come at a time, or each of them would open its own.
+const IDLE_CONNECTIONS_MAX: usize = 64;
 /// How long a connection may take to open.
 const CONNECT_MAX: Duration = Duration::from_secs(10);
 
@@ -144,32 +144,36 @@ impl Client {
         self.connector.tls().map(drop).map_err(str::to_owned)
     }
 
-    /// Sends a request and reads its whole reply. Follows no redirect.
+    /// Sends a request and reads its whole reply, within its limits. Follows no redirect.
     pub(crate) async fn send(
         &self,
-        mut request: Request<Full<Bytes>>,
+        request: Request<Full<Bytes>>,
         limits: Limits,
+    ) -> Result<Reply, ClientError> {
+        let exchange = self.exchange(request, limits.body_bytes_max);
+        let in_time = tokio::time::timeout(limits.time_max, exchange).await;
+        in_time.unwrap_or_else(|_elapsed| Err(ClientError::Slow(limits.time_max)))
+    }
+
+    /// The same, for whoever looks after the time.
+    pub(crate) async fn exchange(
+        &self,
+        mut request: Request<Full<Bytes>>,
+        body_bytes_max: usize,
     ) -> Result<Reply, ClientError> {
         if let Some(auth) = self.connector.forwarder(request.uri()).as_ref().and_then(Intercept::basic_auth) {
             request.headers_mut().insert(header::PROXY_AUTHORIZATION, auth.clone());
         }
-        let exchange = async {
-            let (mut head, body) =
-                self.pool.request(request).await.map_err(|error| sent(&error))?.into_parts();
-            let body = Limited::new(body, limits.body_bytes_max).collect().await.map_err(|error| {
-                if error.is::<LengthLimitError>() {
-                    ClientError::Large(limits.body_bytes_max)
-                } else {
-                    ClientError::Failed(reason(error.as_ref()))
-                }
-            })?;
-            let body = encoding::undone(&mut head.headers, body.to_bytes(), limits.body_bytes_max)?;
-            Ok(Reply { status: head.status, headers: head.headers, body })
-        };
-        match tokio::time::timeout(limits.time_max, exchange).await {
-            Ok(result) => result,
-            Err(_elapsed) => Err(ClientError::Slow(limits.time_max)),
-        }
+        let (mut head, body) = self.pool.request(request).await.map_err(|error| sent(&error))?.into_parts();
+        let body = Limited::new(body, body_bytes_max).collect().await.map_err(|error| {
+            if error.is::<LengthLimitError>() {
+                ClientError::Large(body_bytes_max)
+            } else {
+                ClientError::Failed(reason(error.as_ref()))
+            }
+        })?;
+        let body = encoding::undone(&mut head.headers, body.to_bytes(), body_bytes_max)?;
+        Ok(Reply { status: head.status, headers: head.headers, body })
     }
 }
 

@@ -178,7 +178,7 @@ async fn build(config: &mut RunnerConfig, vitals: Arc<Vitals>) -> Result<Handler
     };
     mcp_init::memory::give_back();
     // And once more when it serves: what only the start needed.
-    memory::give_back_soon();
+    memory::give_back_soon(|| {});
     head.notes.iter().for_each(|note| say(note));
     head.skipped.iter().for_each(|operation| say(&format!("skipped {operation}")));
     let shelf = Shelf::new(*catalogue);

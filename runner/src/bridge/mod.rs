@@ -21,15 +21,12 @@ mod tree;
 mod warden;
 
 use std::collections::HashMap;
-use std::convert::Infallible;
 use std::fmt;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use ::http::{Request, Response};
-use bytes::Bytes;
-use http_body_util::combinators::BoxBody;
 use rmcp::transport::Transport;
 use rmcp::{RoleServer, ServerHandler};
 use serde_json::value::RawValue;
@@ -37,7 +34,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep};
 
 use crate::memory;
-use crate::serve::Answers;
+use crate::serve::{Answers, Body, Timed};
 use crate::vitals::Vitals;
 use client::{Client, Manner};
 use era::HANDSHAKE;
@@ -132,7 +129,7 @@ impl Bridge {
         }
         tokio::spawn(sweep(Arc::downgrade(&bridge.0)));
         // What only the start needed.
-        memory::give_back_soon();
+        memory::give_back_soon(|| {});
         Ok(bridge)
     }
 
@@ -231,11 +228,7 @@ impl Answers for Bridge {
         converse::attend(self.clone(), transport)
     }
 
-    async fn answer<B>(&self, request: Request<B>) -> Result<Response<BoxBody<Bytes, Infallible>>, Request<B>>
-    where
-        B: hyper::body::Body<Data = Bytes> + Send + 'static,
-        B::Error: fmt::Display,
-    {
+    async fn answer(&self, request: Request<Timed>, _: bool) -> Result<Response<Body>, Request<Timed>> {
         Ok(http::answer(self, request).await)
     }
 

@@ -1,13 +1,12 @@
 //! What stands behind the transports: the tools of a document, or a bridged server. No transport here.
 
-use std::convert::Infallible;
 use std::future::ready;
 
-use bytes::Bytes;
 use http::{Request, Response};
-use http_body_util::combinators::BoxBody;
 use rmcp::transport::Transport;
 use rmcp::{RoleServer, ServerHandler};
+
+use super::{Body, Timed};
 
 /// What answers clients. The protocol library's own trait says how; this one says to whom. Who speaks the
 /// protocol without the library overrides `attend` and `answer`, and is never asked for the rest.
@@ -37,15 +36,13 @@ pub(crate) trait Answers: ServerHandler + Clone {
         }
     }
 
-    /// Answers a request to the endpoint of streamable HTTP; given back, it is the library's to answer.
-    fn answer<B>(
+    /// Answers a request to the endpoint of streamable HTTP, where clients may have sessions or may not; given back,
+    /// it is the library's to answer, which keeps them.
+    fn answer(
         &self,
-        request: Request<B>,
-    ) -> impl Future<Output = Result<Response<BoxBody<Bytes, Infallible>>, Request<B>>> + Send
-    where
-        B: hyper::body::Body<Data = Bytes> + Send + 'static,
-        B::Error: std::fmt::Display,
-    {
+        request: Request<Timed>,
+        _has_sessions: bool,
+    ) -> impl Future<Output = Result<Response<Body>, Request<Timed>>> + Send {
         ready(Err(request))
     }
 

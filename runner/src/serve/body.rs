@@ -3,6 +3,7 @@
 
 use std::convert::Infallible;
 use std::fmt;
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -12,7 +13,7 @@ use http::{HeaderValue, Response, StatusCode, header};
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
-use tokio::time::Sleep;
+use tokio::time::{Instant, Sleep};
 
 /// The largest body of a request: the library's own bound, kept on every transport.
 pub(super) const REQUEST_BYTES_MAX: usize = 4 << 20;
@@ -21,7 +22,7 @@ pub(super) const REQUEST_BYTES_MAX: usize = 4 << 20;
 const REQUEST_MAX: Duration = Duration::from_mins(1);
 
 /// What is answered.
-pub(super) type Body = BoxBody<Bytes, Infallible>;
+pub(crate) type Body = BoxBody<Bytes, Infallible>;
 
 /// A small answer in words.
 pub(super) fn plain(status: StatusCode, text: &'static str) -> Response<Body> {
@@ -40,17 +41,29 @@ pub(super) fn whole(status: StatusCode, kind: &'static str, bytes: Bytes) -> Res
 }
 
 /// A client's body, which must be there within its time.
-pub(super) struct Timed {
+pub(crate) struct Timed {
     /// The body.
     inner: Incoming,
+    /// What was read ahead of it.
+    ahead: Option<Result<Frame<Bytes>, BodyError>>,
     /// When it has taken too long.
-    late: Pin<Box<Sleep>>,
+    until: Instant,
+    /// Wakes whoever waits then; there once somebody does.
+    late: Option<Pin<Box<Sleep>>>,
 }
 
 impl Timed {
     /// The clock runs from now on.
     pub(super) fn new(inner: Incoming) -> Self {
-        Self { inner, late: Box::pin(tokio::time::sleep(REQUEST_MAX)) }
+        Self { inner, ahead: None, until: Instant::now() + REQUEST_MAX, late: None }
+    }
+
+    /// The whole body, if it comes in one piece, as small ones do. It is there to be read all the same.
+    pub(super) async fn in_one(&mut self) -> Option<Bytes> {
+        let first = poll_fn(|cx| Pin::new(&mut *self).poll_frame(cx)).await?;
+        let piece = first.as_ref().ok().and_then(Frame::data_ref).cloned();
+        self.ahead = Some(first);
+        piece.filter(|_| self.inner.is_end_stream())
     }
 
     /// Reads all of it; otherwise the answer that says why not.
@@ -67,7 +80,7 @@ impl Timed {
 
 /// Why a client's body is not complete.
 #[derive(Debug)]
-pub(super) enum BodyError {
+pub(crate) enum BodyError {
     /// It took too long.
     Late,
     /// The connection or its encoding broke.
@@ -93,18 +106,23 @@ impl HttpBody for Timed {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        if let Some(frame) = self.ahead.take() {
+            return Poll::Ready(Some(frame));
+        }
         if let Poll::Ready(frame) = Pin::new(&mut self.inner).poll_frame(cx) {
             return Poll::Ready(frame.map(|frame| frame.map_err(BodyError::Broken)));
         }
-        self.late.as_mut().poll(cx).map(|()| Some(Err(BodyError::Late)))
+        let until = self.until;
+        let late = self.late.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(until)));
+        late.as_mut().poll(cx).map(|()| Some(Err(BodyError::Late)))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
+        self.ahead.is_none() && self.inner.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
+        if self.ahead.is_some() { SizeHint::default() } else { self.inner.size_hint() }
     }
 }
 

@@ -3,19 +3,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::{HeaderMap, Request, Response};
 use rmcp::model::{
     CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, GetPromptRequestParams,
     GetPromptResponse, Implementation, JsonObject, ListResourcesResult, ListToolsResult,
-    PaginatedRequestParams, ProgressNotificationParam, ProtocolVersion, ReadResourceRequestParams,
-    ReadResourceResponse, ResourceContents, ServerCapabilities, ServerConfig, SubscriptionFilter, Tool,
-    ToolAnnotations,
+    PaginatedRequestParams, ProgressNotificationParam, ReadResourceRequestParams, ReadResourceResponse,
+    ResourceContents, ServerCapabilities, ServerConfig, SubscriptionFilter, Tool, ToolAnnotations,
 };
 use rmcp::service::{NotificationContext, RequestContext, SubscriptionContext};
 use rmcp::{ErrorData, RoleServer, ServerHandler};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::{Answers, pages};
+use super::short::{self, Era};
+use super::{Answers, Body, Timed, pages};
 use crate::memory;
 use crate::tools::{self, Answer, Arguments, Block, Catalogue, Mode, Search, Shelf, listing};
 use crate::upstream::Upstream;
@@ -56,6 +57,28 @@ impl Answers for Handler {
     fn converse(&self) -> Self {
         Self { shared: Arc::clone(&self.shared), alive: watch::Sender::new(()) }
     }
+
+    async fn answer(
+        &self,
+        mut request: Request<Timed>,
+        has_sessions: bool,
+    ) -> Result<Response<Body>, Request<Timed>> {
+        let Some(era) = short::era(&request).filter(|_| !has_sessions) else {
+            return Err(request);
+        };
+        let body = request.body_mut().in_one().await;
+        let Some(call) = body.and_then(|body| short::read(&body, era)) else {
+            return Err(request);
+        };
+        let is_modern = era == Era::Modern;
+        if is_modern && !(short::agrees(request.headers(), &call) && self.is_bare(&call.name)) {
+            return Err(request);
+        }
+        let began = Instant::now();
+        let result = self.call(&call.name, call.arguments, Some(request.headers()), is_modern).await;
+        self.count(began, &result);
+        Ok(short::answer(call.id, era, result))
+    }
 }
 
 impl Handler {
@@ -79,26 +102,42 @@ impl Handler {
         self.shared.shelf.current().len()
     }
 
-    /// Makes the call, unless the client goes away first: then the upstream's connection is closed with it.
+    /// Makes the call. `client` is what its request said of itself, where it came over HTTP; `any_json` whether
+    /// structured content may be anything, as it may since 2026-07-28.
     async fn call(
         &self,
-        request: CallToolRequestParams,
-        context: RequestContext<RoleServer>,
+        name: &str,
+        arguments: Arguments,
+        client: Option<&HeaderMap>,
+        any_json: bool,
     ) -> Result<CallToolResult, ErrorData> {
         let catalogue = self.shared.shelf.current();
-        let arguments = request.arguments.unwrap_or_default();
-        let (index, arguments) = match self.target(&catalogue, &request.name, arguments)? {
-            Search::Answer(answer) => return Ok(result(answer, None)),
-            Search::Call(index, arguments) => (index, arguments),
-        };
-        // What the request said of itself, where it came over HTTP.
-        let client = context.extensions.get::<http::request::Parts>().map(|parts| &parts.headers);
-        let answer = tokio::select! {
-            answer = self.shared.upstream.call(&catalogue, index, arguments, client) => answer,
-            () = context.ct.cancelled() => return Err(ErrorData::internal_error("cancelled", None)),
-            () = tell_progress(&context) => return Err(ErrorData::internal_error("cancelled", None)),
-        };
-        Ok(result(answer, context.protocol_version().as_ref()))
+        match self.target(&catalogue, name, arguments)? {
+            Search::Answer(answer) => Ok(result(answer, false)),
+            Search::Call(index, arguments) => {
+                let answer = self.shared.upstream.call(&catalogue, index, arguments, client).await;
+                Ok(result(answer, any_json))
+            }
+        }
+    }
+
+    /// Whether a name is an operation's, and none of its arguments is to be told by a header too.
+    fn is_bare(&self, name: &str) -> bool {
+        let catalogue = self.shared.shelf.current();
+        catalogue.find(name).is_some_and(|index| !catalogue.has_headers(index))
+    }
+
+    /// Counts a call that is answered.
+    fn count(&self, began: Instant, result: &Result<CallToolResult, ErrorData>) {
+        let failed = result.as_ref().map_or(true, |result| result.is_error == Some(true));
+        self.shared.vitals.count(began.elapsed(), failed);
+        self.rest_soon();
+    }
+
+    /// Gives memory back once there is nothing to do.
+    fn rest_soon(&self) {
+        let tools = self.shared.shelf.clone();
+        memory::give_back_soon(move || tools.current().rest());
     }
 
     /// What a call's name stands for.
@@ -214,7 +253,7 @@ impl ServerHandler for Handler {
         let listed: Vec<Tool> =
             listing(&catalogue, self.shared.mode).map_err(cannot)?.into_iter().map(listed).collect();
         if listed.len() >= TOOLS_LARGE {
-            memory::give_back_soon();
+            self.rest_soon();
         }
         self.shared.vitals.count(began.elapsed(), false);
         Ok(ListToolsResult::with_all_items(listed))
@@ -226,10 +265,18 @@ impl ServerHandler for Handler {
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
         let began = Instant::now();
-        let result = self.call(request, context).await;
-        let failed = result.as_ref().map_or(true, |result| result.is_error == Some(true));
-        self.shared.vitals.count(began.elapsed(), failed);
-        memory::give_back_soon();
+        let client = context.extensions.get::<http::request::Parts>().map(|parts| &parts.headers);
+        let any_json = context.protocol_version().is_some_and(|version| !version.has_initialize());
+        let arguments = request.arguments.unwrap_or_default();
+        // Apart: the library moves what it waits for from place to place.
+        let call = Box::pin(self.call(&request.name, arguments, client, any_json));
+        // If the client goes away first, the upstream's connection is closed with it.
+        let result = tokio::select! {
+            result = call => result,
+            () = context.ct.cancelled() => Err(ErrorData::internal_error("cancelled", None)),
+            () = tell_progress(&context) => Err(ErrorData::internal_error("cancelled", None)),
+        };
+        self.count(began, &result);
         result.map(CallToolResponse::from)
     }
 
@@ -307,13 +354,12 @@ fn block(block: Block) -> ContentBlock {
 }
 
 /// An answer in the library's form, and as this revision of the protocol allows it.
-fn result(answer: Answer, version: Option<&ProtocolVersion>) -> CallToolResult {
+fn result(answer: Answer, any_json: bool) -> CallToolResult {
     let content: Vec<ContentBlock> = answer.blocks.into_iter().map(block).collect();
     if answer.is_error {
         return CallToolResult::error(content);
     }
     // Before 2026-07-28 structured content is an object or absent.
-    let any_json = version.is_some_and(|version| !version.has_initialize());
     let mut result = CallToolResult::success(content);
     result.structured_content = answer.structured.filter(|value| any_json || value.is_object());
     result

@@ -131,8 +131,8 @@ pub(super) async fn accept(listener: &Listener, crowd: &Crowd) -> Option<(Box<dy
 
 /// How messages come and go.
 enum Speech<A: Answers> {
-    /// Streamable HTTP.
-    Streamable(A, StreamableHttpService<A, LocalSessionManager>),
+    /// Streamable HTTP, and whether clients may have sessions.
+    Streamable(A, StreamableHttpService<A, LocalSessionManager>, bool),
     /// HTTP+SSE.
     Sse(Sse<A>),
     /// WebSocket.
@@ -147,7 +147,7 @@ impl<A: Answers> Speech<A> {
             Transport::Websocket => Self::Websocket(answers),
             Transport::Streamable | Transport::Stdio => {
                 let service = streamable(answers.clone(), sessions);
-                Self::Streamable(answers, service)
+                Self::Streamable(answers, service, sessions)
             }
         }
     }
@@ -273,10 +273,11 @@ impl<A: Answers> Server<A> {
         }
         let is_endpoint = request.uri().path() == &*self.endpoint;
         let answered = match &self.speech {
-            Speech::Streamable(answers, library) if is_endpoint => {
-                Some(match answers.answer(request.map(Timed::new)).await {
+            Speech::Streamable(answers, library, sessions) if is_endpoint => {
+                Some(match answers.answer(request.map(Timed::new), *sessions).await {
                     Ok(response) => response,
-                    Err(request) => library.handle(request).await,
+                    // Apart: what it takes need not be in every call's way.
+                    Err(request) => Box::pin(library.handle(request)).await,
                 })
             }
             Speech::Websocket(answers) if is_endpoint => Some({

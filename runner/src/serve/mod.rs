@@ -10,6 +10,7 @@ mod inherited;
 mod listener;
 mod metrics;
 mod pages;
+mod short;
 mod sse;
 mod stall;
 mod stdio;
@@ -21,6 +22,7 @@ mod websocket;
 use std::time::Duration;
 
 pub(crate) use answers::Answers;
+pub(crate) use body::{Body, Timed};
 pub(crate) use handler::Handler;
 pub(crate) use http::Door;
 pub(crate) use inherited::listener as inherited_listener;

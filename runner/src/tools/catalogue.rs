@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::pages::{Page, Tally};
 use super::route::Route;
+use super::warm::Warm;
 use super::{Skipped, Tool};
 use crate::openapi::{Base, Stamp};
 
@@ -112,6 +113,8 @@ pub(crate) struct Catalogue {
     pub(crate) tags: Box<str>,
     /// Where the pages are.
     pages: Box<[(u64, usize)]>,
+    /// What was called last.
+    pub(super) warm: Warm,
 }
 
 impl Catalogue {
@@ -147,7 +150,8 @@ impl Catalogue {
         let (listed_bytes, title) = (head.listed_bytes, head.title.as_str().into());
         let (instructions, tags) = &head.instructions;
         let (instructions, tags) = (instructions.as_str().into(), tags.as_str().into());
-        Ok(Self { places: places.into(), bases, store, listed_bytes, title, instructions, tags, pages })
+        let (places, warm) = (places.into(), Warm::default());
+        Ok(Self { places, bases, store, listed_bytes, title, instructions, tags, pages, warm })
     }
 
     /// How many tools there are.
@@ -176,10 +180,15 @@ impl Catalogue {
         self.pages.iter().map(|(at, length)| Ok(serde_json::from_slice(&self.line(*at, *length)?)?))
     }
 
-    /// A tool and how to call it.
-    pub(super) fn record(&self, index: usize) -> io::Result<Record> {
+    /// A tool and how to call it, and how long its line is.
+    pub(super) fn record(&self, index: usize) -> io::Result<(Record, usize)> {
         let place = self.places.get(index).ok_or(io::ErrorKind::NotFound)?;
-        Ok(serde_json::from_slice(&self.line(place.at, place.length)?)?)
+        Ok((serde_json::from_slice(&self.line(place.at, place.length)?)?, place.length))
+    }
+
+    /// Forgets what only the next call would have needed, and can have again.
+    pub(crate) fn rest(&self) {
+        self.warm.cool();
     }
 
     /// All tools in their order; each is gone again when the next one comes.

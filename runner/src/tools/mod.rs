@@ -18,6 +18,7 @@ mod security;
 mod shelf;
 mod template;
 mod validate;
+mod warm;
 mod words;
 
 use std::fmt;
@@ -31,7 +32,7 @@ pub(crate) use compile::{CompileOptions, compile, supplied};
 pub(crate) use encode::encoded;
 pub(crate) use filter::{Filter, Rule};
 pub(crate) use pages::{ABOUT, Page};
-pub(crate) use route::{Mock, Prepared};
+pub(crate) use route::{Callable, Mock, Prepared};
 pub(crate) use search::{Mode, Search, listing};
 pub(crate) use security::Security;
 pub(crate) use shelf::Shelf;

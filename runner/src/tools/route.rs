@@ -1,6 +1,8 @@
 //! One tool's way back to HTTP: from checked arguments to a request. Compiled from the document, which is
 //! gone; every argument knows its place from the table made then.
 
+use std::sync::Arc;
+
 use http::Method;
 use http::header::{HeaderName, HeaderValue};
 use http::uri::PathAndQuery;
@@ -8,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::body::{self, Body, Format, Ready};
+use super::catalogue::Record;
 use super::encode::{self, Keeps, Style};
 use super::{Arguments, Catalogue, Security, validate};
 use crate::openapi::{Base, Place};
@@ -97,16 +100,55 @@ pub(crate) struct Prepared<'a> {
     pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
     /// `Content-Type` and body.
     pub(crate) body: Option<Ready>,
-    /// Who may call it.
-    pub(crate) security: Security,
-    /// For `Accept`; empty when the document does not say.
-    pub(crate) accept: Box<str>,
-    /// The answer to give instead.
-    pub(crate) mock: Option<Mock>,
+    /// What is the same for every call of the tool.
+    pub(crate) tool: Arc<Callable>,
+}
+
+/// A tool, parsed for calls.
+#[derive(Debug)]
+pub(crate) struct Callable {
+    /// Its name.
+    name: Box<str>,
+    /// Its method.
+    method: Method,
+    /// What its arguments must be.
+    input_schema: Value,
     /// Arguments that would make the answer smaller.
-    pub(crate) narrowing: Vec<Box<str>>,
+    pub(crate) narrowing: Box<[Box<str>]>,
     /// What structured content must conform to.
     pub(crate) output_schema: Option<Value>,
+    /// For `Accept`; absent when the document does not say.
+    pub(crate) accept: Option<HeaderValue>,
+    /// Whether the document wants an argument told by a header of the client's request (`x-mcp-header`).
+    has_headers: bool,
+    /// How to call it.
+    route: Route,
+}
+
+impl Callable {
+    /// Parses the rest of a record.
+    fn new(record: Record) -> Result<Self, String> {
+        let Record { tool, route, .. } = record;
+        let input_schema = serde_json::from_str(tool.input_schema.get())
+            .map_err(|error| format!("the tool's schema is broken: {error}"))?;
+        let method = Method::from_bytes(route.method.as_bytes())
+            .map_err(|_| format!("cannot call {}: its method is none of HTTP", tool.name))?;
+        let output_schema = tool.output_schema.and_then(|schema| serde_json::from_str(schema.get()).ok());
+        let accept = HeaderValue::from_str(&route.accept).ok().filter(|accept| !accept.is_empty());
+        let (name, narrowing) = (tool.name, route.narrowing());
+        let has_headers = tool.input_schema.get().contains("x-mcp-header");
+        Ok(Self { name, method, input_schema, narrowing, output_schema, accept, has_headers, route })
+    }
+
+    /// Who may call it.
+    pub(crate) fn security(&self) -> &Security {
+        &self.route.security
+    }
+
+    /// The answer to give instead of a call.
+    pub(crate) fn mock(&self) -> Option<&Mock> {
+        self.route.mock.as_ref()
+    }
 }
 
 impl Prepared<'_> {
@@ -119,34 +161,42 @@ impl Prepared<'_> {
 impl Catalogue {
     /// Checks a call's arguments and makes its request. An error is for the model to read.
     pub(crate) fn prepare(&self, index: usize, mut arguments: Arguments) -> Result<Prepared<'_>, String> {
-        // Read and parsed for this call only.
-        let record = self.record(index).map_err(|error| format!("cannot read the tool: {error}"))?;
-        let (tool, route) = (record.tool, record.route);
-        let schema: Value = serde_json::from_str(tool.input_schema.get())
-            .map_err(|error| format!("the tool's schema is broken: {error}"))?;
-        route.settle(&schema, &mut arguments);
-        let problems = validate::problems(&schema, &arguments);
+        let tool = self.callable(index)?;
+        let (schema, route) = (&tool.input_schema, &tool.route);
+        route.settle(schema, &mut arguments);
+        let problems = validate::problems(schema, &arguments);
         if !problems.is_empty() {
             return Err(format!("cannot call {}: {}", tool.name, problems.join("; ")));
         }
         let cannot = |reason| format!("cannot call {}: {reason}", tool.name);
-        let method = Method::from_bytes(route.method.as_bytes());
-        let output_schema = tool.output_schema.and_then(|schema| serde_json::from_str(schema.get()).ok());
         Ok(Prepared {
-            method: method.map_err(|_| cannot("its method is none of HTTP".to_owned()))?,
+            method: tool.method.clone(),
             base: self.base(route.base),
             target: route.target(&arguments).map_err(cannot)?,
-            headers: route.headers(&schema, &arguments).map_err(cannot)?,
-            narrowing: route.narrowing(),
+            headers: route.headers(schema, &arguments).map_err(cannot)?,
             body: match &route.body {
                 Some(body) => body.make(arguments, |name| route.parameter(name).is_some()).map_err(cannot)?,
                 None => None,
             },
-            security: route.security,
-            accept: route.accept,
-            mock: route.mock,
-            output_schema,
+            tool,
         })
+    }
+
+    /// Whether an argument of a tool is to be told by a header of the client's request too; so if nobody knows.
+    pub(crate) fn has_headers(&self, index: usize) -> bool {
+        self.callable(index).map_or(true, |tool| tool.has_headers)
+    }
+
+    /// A tool, parsed, as it is kept while it is called again and again.
+    fn callable(&self, index: usize) -> Result<Arc<Callable>, String> {
+        if let Some(tool) = self.warm.get(index) {
+            return Ok(tool);
+        }
+        let (record, text_bytes) =
+            self.record(index).map_err(|error| format!("cannot read the tool: {error}"))?;
+        let tool = Arc::new(Callable::new(record)?);
+        self.warm.keep(index, text_bytes, &tool);
+        Ok(tool)
     }
 }
 
@@ -175,7 +225,7 @@ impl Route {
     }
 
     /// The arguments that would make the answer smaller.
-    fn narrowing(&self) -> Vec<Box<str>> {
+    fn narrowing(&self) -> Box<[Box<str>]> {
         let narrows = |parameter: &&Parameter| {
             let letters = parameter.wire.chars().filter(char::is_ascii_alphabetic);
             let plain: String = letters.map(|c| c.to_ascii_lowercase()).collect();

@@ -323,7 +323,7 @@ fn mock_answers_come_from_the_document() {
     let (catalogue, _) = catalogue(document, &options(&Value::Null, Some("mock"))).unwrap();
     let prepared = prepare(&catalogue, &json!({})).unwrap();
     assert!(prepared.base.is_none());
-    assert_eq!(prepared.mock.as_ref().unwrap().body.as_deref(), Some(r#"{"id":1}"#));
+    assert_eq!(prepared.tool.mock().unwrap().body.as_deref(), Some(r#"{"id":1}"#));
 }
 
 #[test]
@@ -375,4 +375,24 @@ fn queries_of_every_kind_are_parameters() {
     let methods = (0..2).map(|index| catalogue.prepare(index, Arguments::new()).unwrap().method.to_string());
     assert_eq!(methods.collect::<Vec<_>>(), ["QUERY", "LINK"]);
     assert!(tools(&catalogue)[0].annotations.read_only);
+}
+
+#[test]
+fn tools_that_are_called_are_kept_while_they_are() {
+    let paths: serde_json::Map<String, Value> =
+        (0..10).map(|index| (format!("/{index}"), json!({"get": {}}))).collect();
+    let (catalogue, _) = compile(&Value::Object(paths));
+    let tool = |index: usize| catalogue.prepare(index, Arguments::new()).unwrap().tool;
+    let first = tool(0);
+    assert!(std::sync::Arc::ptr_eq(&first, &tool(0)));
+    (1..10).for_each(|index| drop(tool(index)));
+    assert_eq!(catalogue.warm.indexes(), (2..10).collect::<Vec<_>>());
+    catalogue.rest();
+    assert!(catalogue.warm.indexes().is_empty());
+    // One that is large is read each time.
+    let large = json!({"/a": {"get": {"description": "x".repeat(40_000), "parameters": [
+        {"in": "query", "name": "q", "schema": {"type": "string", "enum": vec!["y".repeat(100); 500]}}]}}});
+    let (catalogue, _) = compile(&large);
+    drop(catalogue.prepare(0, Arguments::new()).unwrap());
+    assert!(catalogue.warm.indexes().is_empty());
 }

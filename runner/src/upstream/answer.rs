@@ -9,7 +9,7 @@ use super::{cut, is_secret};
 use crate::base64;
 use crate::client::Reply;
 use crate::openapi::{bounded, conform};
-use crate::tools::{Answer, Block, Mock, Prepared};
+use crate::tools::{Answer, Block, Callable, Mock, Prepared};
 
 /// Characters of a failed call's body.
 const FAILURE_MAX: usize = 4_000;
@@ -35,16 +35,23 @@ const HEADERS_MAX: usize = 30;
 const HEADER_MAX: usize = 300;
 
 /// What of a call's preparation its answer needs.
-#[derive(Debug, Default)]
-pub(super) struct Expected {
+#[derive(Debug, Default, Clone, Copy)]
+pub(super) struct Expected<'a> {
     /// Arguments that would make the answer smaller.
-    pub(super) narrowing: Vec<Box<str>>,
+    pub(super) narrowing: &'a [Box<str>],
     /// What structured content must conform to.
-    pub(super) schema: Option<Value>,
+    pub(super) schema: Option<&'a Value>,
+}
+
+impl<'a> Expected<'a> {
+    /// What a tool's calls need.
+    pub(super) fn of(tool: &'a Callable) -> Self {
+        Self { narrowing: &tool.narrowing, schema: tool.output_schema.as_ref() }
+    }
 }
 
 /// The answer to a reply.
-pub(super) fn real(asked: &str, reply: &Reply, expected: &Expected, credentials: &Credentials) -> Answer {
+pub(super) fn real(asked: &str, reply: &Reply, expected: Expected<'_>, credentials: &Credentials) -> Answer {
     let media_type = media_type(&reply.headers);
     if !reply.status.is_success() {
         return Answer::error(credentials.redact(failure(asked, reply, &media_type)));
@@ -63,7 +70,7 @@ fn good(
     asked: &str,
     reply: &Reply,
     media_type: &str,
-    expected: &Expected,
+    expected: Expected<'_>,
     credentials: &Credentials,
 ) -> Answer {
     if reply.body.is_empty() {
@@ -80,7 +87,7 @@ fn good(
     }
     let answer = match cut::text(&text) {
         None => Answer::text(text),
-        Some(head) => cut_answer(head, &cut::hint(text.len(), "", &expected.narrowing)),
+        Some(head) => cut_answer(head, &cut::hint(text.len(), "", expected.narrowing)),
     };
     Answer { structured: empty(expected), ..answer }
 }
@@ -104,7 +111,7 @@ pub(super) fn mock(prepared: &Prepared<'_>, mock: &Mock) -> Answer {
     let asked = format!("{} {}", prepared.method, prepared.path());
     let head = format!("Mock answer to {asked}, made from the API's document; nothing was called.");
     let status = &mock.status;
-    let expected = Expected { narrowing: Vec::new(), schema: prepared.output_schema.clone() };
+    let expected = Expected { narrowing: &[], schema: prepared.tool.output_schema.as_ref() };
     let (text, value) = match (&mock.body, &mock.media_type) {
         (Some(body), _) => (format!("{head}\n\n{body}"), data(body)),
         (None, Some(media_type)) => (
@@ -114,18 +121,18 @@ pub(super) fn mock(prepared: &Prepared<'_>, mock: &Mock) -> Answer {
         (None, None) => (format!("{head} It would be {status} without a body."), None),
     };
     let structured = match value {
-        Some(value) => conformed(value, &expected),
-        None => empty(&expected),
+        Some(value) => conformed(value, expected),
+        None => empty(expected),
     };
     Answer { structured, ..Answer::text(text) }
 }
 
 /// JSON, as text and as data.
-fn structured(text: String, value: Value, expected: &Expected) -> Answer {
+fn structured(text: String, value: Value, expected: Expected<'_>) -> Answer {
     match cut::json(&value, text.len()) {
         None => Answer { structured: conformed(value, expected), ..Answer::text(text) },
         Some(cut) => {
-            let hint = cut::hint(text.len(), &cut.shape, &expected.narrowing);
+            let hint = cut::hint(text.len(), &cut.shape, expected.narrowing);
             let answer = cut_answer(cut.value.to_string(), &hint);
             Answer { structured: conformed(cut.value, expected), ..answer }
         }
@@ -139,16 +146,16 @@ fn cut_answer(head: String, hint: &str) -> Answer {
 }
 
 /// Data that conforms to the tool's output schema, where it has one: servers differ from their documents.
-fn conformed(mut value: Value, expected: &Expected) -> Option<Value> {
-    match &expected.schema {
+fn conformed(mut value: Value, expected: Expected<'_>) -> Option<Value> {
+    match expected.schema {
         Some(schema) if !conform(&mut value, schema) => empty(expected),
         _ => Some(value),
     }
 }
 
 /// The least a tool with an output schema may answer; nothing in it is required.
-fn empty(expected: &Expected) -> Option<Value> {
-    expected.schema.as_ref().map(|_| Value::Object(serde_json::Map::new()))
+fn empty(expected: Expected<'_>) -> Option<Value> {
+    expected.schema.map(|_| Value::Object(serde_json::Map::new()))
 }
 
 /// A body that is no text, as the block that suits it.
@@ -271,7 +278,7 @@ mod tests {
     use super::*;
 
     /// The answer to a reply without credentials.
-    fn expecting(status: u16, content_type: &'static str, body: &[u8], expected: &Expected) -> Answer {
+    fn expecting(status: u16, content_type: &'static str, body: &[u8], expected: Expected<'_>) -> Answer {
         let mut headers = HeaderMap::new();
         if !content_type.is_empty() {
             headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
@@ -283,7 +290,7 @@ mod tests {
 
     /// The same, nothing expected.
     fn answer(status: u16, content_type: &'static str, body: &[u8]) -> Answer {
-        expecting(status, content_type, body, &Expected::default())
+        expecting(status, content_type, body, Expected::default())
     }
 
     #[test]
@@ -328,7 +335,7 @@ mod tests {
             real(
                 &format!("{method} https://a.example/b"),
                 &reply,
-                &Expected::default(),
+                Expected::default(),
                 &Credentials::default(),
             )
             .words()
@@ -348,8 +355,9 @@ mod tests {
     #[test]
     fn large_answers_say_how_to_ask_for_less() {
         let list: Vec<Value> = (0..20_000).map(|id| json!({"id": id, "name": "n"})).collect();
-        let expected = Expected { narrowing: vec!["page".into(), "per_page".into()], schema: None };
-        let cut = expecting(200, "application/json", json!(list).to_string().as_bytes(), &expected);
+        let narrowing = ["page".into(), "per_page".into()];
+        let expected = Expected { narrowing: &narrowing, schema: None };
+        let cut = expecting(200, "application/json", json!(list).to_string().as_bytes(), expected);
         let words = cut.words();
         assert!(words.len() < 100_000);
         assert!(
@@ -358,21 +366,21 @@ mod tests {
             cut.blocks.last()
         );
         assert!(cut.structured.unwrap().as_array().unwrap().len() < 5_000);
-        let text = expecting(200, "text/csv", "a,b\n".repeat(50_000).as_bytes(), &Expected::default());
+        let text = expecting(200, "text/csv", "a,b\n".repeat(50_000).as_bytes(), Expected::default());
         assert!(text.words().contains("the whole answer has 200000 bytes. This operation has no argument"));
     }
 
     #[test]
     fn data_conforms_to_what_the_tool_says() {
         let schema = Some(json!({"type": "object", "properties": {"id": {"type": "integer"}}}));
-        let expected = Expected { narrowing: Vec::new(), schema };
-        let structured = |kind, body: &[u8]| expecting(200, kind, body, &expected).structured;
+        let expected = Expected { narrowing: &[], schema: schema.as_ref() };
+        let structured = |kind, body: &[u8]| expecting(200, kind, body, expected).structured;
         assert_eq!(structured("application/json", br#"{"id": "x", "b": 1}"#), Some(json!({"b": 1})));
         assert_eq!(structured("application/json", b"[1]"), Some(json!({})));
         assert_eq!(structured("text/html", b"<p>"), Some(json!({})));
         assert_eq!(structured("image/png", b"\x89"), Some(json!({})));
         assert_eq!(structured("", b""), Some(json!({})));
-        assert_eq!(expecting(500, "", b"", &expected).structured, None);
+        assert_eq!(expecting(500, "", b"", expected).structured, None);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! One call from its first try to its last: turns, tokens, redirects, retries, all within its time. What it
 //! asks for and what the reply means is not known here.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
@@ -11,9 +12,9 @@ use http_body_util::Full;
 use tokio::time::Instant;
 
 use super::{Upstream, log_headers};
-use crate::client::{ClientError, FOLLOWED_MAX, Limits, Reply, onward};
+use crate::client::{ClientError, FOLLOWED_MAX, Reply, onward};
 use crate::openapi::percent_decoded;
-use crate::tools::Security;
+use crate::tools::Callable;
 
 /// The largest reply.
 pub(super) const REPLY_BYTES_MAX: usize = 8 << 20;
@@ -37,8 +38,8 @@ pub(super) struct Call {
     pub(super) forwarded: HeaderMap,
     /// Its body.
     pub(super) body: Bytes,
-    /// Who may make it.
-    pub(super) security: Security,
+    /// The tool, which says who may make it.
+    pub(super) tool: Arc<Callable>,
 }
 
 /// One try.
@@ -87,7 +88,7 @@ impl Upstream {
         let mut renewed = false;
         let mut again = 0;
         loop {
-            let given = self.credentials.give(&call.security, &self.tokens).await?;
+            let given = self.credentials.give(call.tool.security(), &self.tokens).await?;
             let mut target = call.uri.clone();
             for pair in given.query() {
                 target = with_pair(&target, pair)?;
@@ -101,7 +102,7 @@ impl Upstream {
             if self.logs_headers {
                 log_headers(asked, &headers);
             }
-            let tried = self.follow(call.method.clone(), target, headers, call.body.clone(), until).await;
+            let tried = self.follow(call.method.clone(), target, headers, call.body.clone()).await;
             // A token may end before its time; a fresh one is worth one more try.
             if let (Tried::Reply(reply), Some((source, token)), false) = (&tried, &given.token, renewed)
                 && reply.status == StatusCode::UNAUTHORIZED
@@ -126,7 +127,6 @@ impl Upstream {
         mut uri: Uri,
         mut headers: HeaderMap,
         mut body: Bytes,
-        until: Instant,
     ) -> Tried {
         let mut client = &self.client;
         let mut followed = 0;
@@ -135,10 +135,8 @@ impl Upstream {
             *request.method_mut() = method.clone();
             *request.uri_mut() = uri.clone();
             *request.headers_mut() = headers.clone();
-            let limits = Limits { time_max: until - Instant::now(), body_bytes_max: REPLY_BYTES_MAX };
-            let reply = match client.send(request, limits).await {
+            let reply = match client.exchange(request, REPLY_BYTES_MAX).await {
                 Ok(reply) => reply,
-                Err(ClientError::Slow(_)) => return std::future::pending().await,
                 Err(error) => return Tried::Nothing(error),
             };
             let next = onward(&method, &uri, reply.status, &reply.headers, self.redirects);
@@ -177,16 +175,18 @@ impl Tried {
 /// How long to wait before another try; `None` if it would do no good, or do something twice.
 fn pause(method: &Method, tried: &Tried, again: u32) -> Option<Duration> {
     let is_idempotent = method.is_idempotent();
-    let usual = PAUSE.saturating_mul(2_u32.saturating_pow(again)).mul_f64(0.5 + chance() / 2.0);
+    let usual = || PAUSE.saturating_mul(2_u32.saturating_pow(again)).mul_f64(0.5 + chance() / 2.0);
     match tried {
-        Tried::Nothing(ClientError::Unreached(_)) => Some(usual),
-        Tried::Nothing(ClientError::Failed(_)) => is_idempotent.then_some(usual),
+        Tried::Nothing(ClientError::Unreached(_)) => Some(usual()),
+        Tried::Nothing(ClientError::Failed(_)) => is_idempotent.then(usual),
         // It would be no other the next time.
         Tried::Nothing(ClientError::Refused(_) | ClientError::Slow(_) | ClientError::Large(_)) => None,
         Tried::Reply(reply) => {
             let is_passing = matches!(reply.status.as_u16(), 429 | 502 | 503 | 504);
-            let wanted = reply.headers.get(header::RETRY_AFTER).and_then(retry_after);
-            (is_idempotent && is_passing).then(|| wanted.map_or(usual, |wanted| wanted.max(usual)))
+            (is_idempotent && is_passing).then(|| {
+                let wanted = reply.headers.get(header::RETRY_AFTER).and_then(retry_after);
+                wanted.unwrap_or_default().max(usual())
+            })
         }
     }
 }

@@ -152,7 +152,8 @@ impl Credentials {
         let mut token = None;
         for key in &keys {
             if let Key::Token(source) = key {
-                let text = source.token(client).await?;
+                // Apart: few calls fetch one, and what that takes need not be in every call's way.
+                let text = Box::pin(source.token(client)).await?;
                 if let Ok(mut last) = self.token.lock() {
                     *last = Some(Arc::clone(&text));
                 }

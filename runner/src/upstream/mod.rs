@@ -11,6 +11,7 @@ mod pace;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io::Write;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
@@ -25,6 +26,9 @@ use answer::Expected;
 use call::Call;
 use credentials::Credentials;
 use pace::Pace;
+
+/// What is accepted where the document does not say.
+const ACCEPT: HeaderValue = HeaderValue::from_static("application/json, */*;q=0.8");
 
 /// Why the configuration of the upstream cannot be used. Never says a value: it may be a secret.
 #[derive(Debug, PartialEq, Eq)]
@@ -125,7 +129,8 @@ impl Upstream {
             Ok(prepared) => prepared,
             Err(reason) => return Answer::error(reason),
         };
-        if let Some(mock) = &prepared.mock {
+        let tool = Arc::clone(&prepared.tool);
+        if let Some(mock) = tool.mock() {
             return answer::mock(&prepared, mock);
         }
         let Some(base) = prepared.base else {
@@ -134,17 +139,15 @@ impl Upstream {
         let asked = format!("{} {base}{}", prepared.method, prepared.path());
         let cannot =
             |reason: String| Answer::error(self.credentials.redact(format!("cannot call {asked}: {reason}")));
-        let mut prepared = prepared;
-        let narrowing = std::mem::take(&mut prepared.narrowing);
-        let expected = Expected { narrowing, schema: prepared.output_schema.take() };
+        let expected = Expected::of(&tool);
         let call = match self.assemble(base, prepared, client) {
             Ok(call) => call,
             Err(reason) => return cannot(reason),
         };
         match self.make(&asked, call).await {
-            Ok(reply) => answer::real(&asked, &reply, &expected, &self.credentials),
+            Ok(reply) => answer::real(&asked, &reply, expected, &self.credentials),
             Err(error) if error.is_large => {
-                cannot(format!("{}.{}", error.reason, cut::advice(&expected.narrowing)))
+                cannot(format!("{}.{}", error.reason, cut::advice(expected.narrowing)))
             }
             Err(error) => cannot(error.reason),
         }
@@ -165,9 +168,8 @@ impl Upstream {
             return Err("the arguments lead to another server".to_owned());
         }
         let mut headers = HeaderMap::new();
-        let accept = HeaderValue::from_str(&prepared.accept).ok().filter(|accept| !accept.is_empty());
-        let accept = accept.unwrap_or(HeaderValue::from_static("application/json, */*;q=0.8"));
-        headers.insert(header::ACCEPT, accept);
+        let accept = prepared.tool.accept.clone();
+        headers.insert(header::ACCEPT, accept.unwrap_or(ACCEPT));
         headers.insert(header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
         headers.extend(prepared.headers);
         let body = match prepared.body {
@@ -191,8 +193,8 @@ impl Upstream {
                 forwarded.extend(client.get_all(name).iter().map(|value| (name.clone(), value.clone())));
             }
         }
-        let (method, security) = (prepared.method, prepared.security);
-        Ok(Call { method, uri, headers, forwarded, body: body.into(), security })
+        let (method, tool) = (prepared.method, prepared.tool);
+        Ok(Call { method, uri, headers, forwarded, body: body.into(), tool })
     }
 }
 
