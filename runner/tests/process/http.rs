@@ -90,6 +90,49 @@ fn the_new_era_is_spoken_on_the_same_endpoint() {
 }
 
 #[test]
+fn a_plain_call_is_answered_byte_for_byte_as_any_other() {
+    let upstream = Upstream::new();
+    let (_runner, client) = Runner::serve(&[&upstream.flag()]);
+    // What is not plain goes the long way: a legacy call that asks for progress, one of 2026-07-28 whose name stands
+    // in its header as it may, but encoded.
+    let asked = |name: &str, is_modern: bool, is_plain: bool| {
+        let mut params = json!({"name": name, "arguments": {"petId": "1"}});
+        let encoded = if name == "getPet" { "=?base64?Z2V0UGV0?=" } else { "=?base64?bm9wZQ==?=" };
+        let told = [("mcp-method", "tools/call"), ("mcp-name", if is_plain { name } else { encoded })];
+        if is_modern {
+            params = crate::support::with_meta(&params);
+        } else if !is_plain {
+            params["_meta"] = json!({"progressToken": 1});
+        }
+        let message = json!({"jsonrpc": "2.0", "id": "a\"b", "method": "tools/call", "params": params});
+        let version = if is_modern { "2026-07-28" } else { "2025-11-25" };
+        let mut headers = vec![("mcp-protocol-version", version)];
+        headers.extend(told.iter().filter(|_| is_modern));
+        client.post(&headers, &message)
+    };
+    let undated = |text: String| {
+        let lines = text.split_inclusive("\r\n").filter(|line| !line.starts_with("date: "));
+        lines.collect::<String>()
+    };
+    for is_modern in [false, true] {
+        let [short, long] = [true, false].map(|is_plain| undated(asked("nope", is_modern, is_plain).text()));
+        assert!(short.contains("-32602") && short == long, "{short}\n{long}");
+        for (status, body) in [
+            ("200 OK", json!({"name": "Rex \u{1f436}", "weight": 1.50, "tags": []})),
+            ("200 OK", json!([1, 2])),
+            ("404 Not Found", json!({"reason": "gone"})),
+        ] {
+            let [short, long] = [true, false].map(|is_plain| {
+                let pending = asked("getPet", is_modern, is_plain);
+                upstream.next().answer(status, &body);
+                undated(pending.text())
+            });
+            assert!(short.contains(r#""id":"a\"b""#) && short == long, "{short}\n{long}");
+        }
+    }
+}
+
+#[test]
 fn protocol_errors_have_their_codes() {
     let (_runner, client) = Runner::serve(&[]);
     let call = json!({"name": "nope", "arguments": {}});
