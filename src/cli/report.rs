@@ -251,7 +251,35 @@ fn parse<'a, T: Deserialize<'a>>(line: &'a [u8]) -> Result<T, ClientError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeSet;
+
+    use crate::control::brief::Brief;
     use crate::control::wire::{Live, Past, ServiceReport};
+
+    /// A report of a service that is not well.
+    fn sample(config: &RawValue, live: Live) -> ServiceReport<'_> {
+        ServiceReport {
+            id: "u".into(),
+            server_id: "pets \"1\"".into(),
+            pid: Some(3),
+            start_time: None,
+            start_ticks: Some(4),
+            status: "running".into(),
+            restart_count: 2,
+            last_error: Some("a\nb".into()),
+            memory_usage: Some(1),
+            cpu_usage: Some(0.25),
+            config_file_path: None,
+            working_directory: "/".into(),
+            process_config: config,
+            last_health_check: None,
+            health_status: "unhealthy".into(),
+            created_at: "t".into(),
+            updated_at: "t".into(),
+            past: Past { waits_for: Some("db".into()), completed: true, ..Past::default() },
+            live: Some(live),
+        }
+    }
 
     #[test]
     fn what_is_shown_is_what_is_reported() {
@@ -267,27 +295,7 @@ mod tests {
             ignored_messages: 10,
             ..Live::default()
         };
-        let report = ServiceReport {
-            id: "u".into(),
-            server_id: "pets \"1\"".into(),
-            pid: Some(3),
-            start_time: None,
-            start_ticks: Some(4),
-            status: "running".into(),
-            restart_count: 2,
-            last_error: Some("a\nb".into()),
-            memory_usage: Some(1),
-            cpu_usage: Some(0.25),
-            config_file_path: None,
-            working_directory: "/".into(),
-            process_config: &config,
-            last_health_check: None,
-            health_status: "unhealthy".into(),
-            created_at: "t".into(),
-            updated_at: "t".into(),
-            past: Past { waits_for: Some("db".into()), completed: true, ..Past::default() },
-            live: Some(live),
-        };
+        let report = sample(&config, live);
         let shown: Service = serde_json::from_str(&serde_json::to_string(&report).unwrap()).unwrap();
         assert_eq!((&*shown.server_id, shown.pid, shown.start_ticks), ("pets \"1\"", Some(3), Some(4)));
         assert!(shown.is_running() && shown.is_unhealthy() && !shown.enabled);
@@ -298,5 +306,50 @@ mod tests {
         assert_eq!((shown.error_count, shown.average_response_time), (Some(8), Some(0.5)));
         assert_eq!((shown.waits_for.as_deref(), shown.completed), (Some("db"), true));
         assert_eq!((shown.dropped_lines, shown.ignored_messages), (9, 10));
+    }
+
+    #[test]
+    fn what_is_told_in_brief_has_the_same_names() {
+        let keys = |report: serde_json::Value| -> BTreeSet<String> {
+            report.as_object().unwrap().keys().cloned().collect()
+        };
+        let brief = Brief {
+            pid: Some(1),
+            start_ticks: Some(2),
+            uptime: Some(3),
+            last_error: Some("e"),
+            memory_usage: Some(4),
+            memory_pressure: Some(0.5),
+            cpu_usage: Some(0.5),
+            last_health_check: Some("t".into()),
+            waits_for: Some("db".into()),
+            completed: true,
+            recovery_attempts: 5,
+            needs_intervention: true,
+            enabled: true,
+            endpoint: Some("u"),
+            over_threshold: vec!["cpu".into()],
+            retry_in: Some(6),
+            request_count: Some(7),
+            error_count: Some(8),
+            average_response_time: Some(0.5),
+            dropped_lines: 9,
+            ignored_messages: 10,
+            ..Brief::default()
+        };
+        let config = RawValue::NULL.to_owned();
+        let live = Live { over_threshold: vec!["cpu".into()], memory_pressure: Some(0.5), ..Live::default() };
+        let whole = sample(&config, live);
+        let (brief, whole) = (serde_json::to_value(brief).unwrap(), serde_json::to_value(whole).unwrap());
+        let strange: Vec<String> = keys(brief.clone()).difference(&keys(whole)).cloned().collect();
+        assert_eq!(strange, Vec::<String>::new());
+        let shown: Service = serde_json::from_value(brief).unwrap();
+        assert_eq!((shown.pid, shown.uptime, shown.retry_in), (Some(1), Some(3), Some(6)));
+        assert_eq!((shown.recovery_attempts, shown.dropped_lines, shown.ignored_messages), (5, 9, 10));
+        // What says nothing is not said, and is understood.
+        let empty = serde_json::to_value(Brief::default()).unwrap();
+        assert_eq!(keys(empty.clone()).len(), 4);
+        let shown: Service = serde_json::from_value(empty).unwrap();
+        assert!(shown.pid.is_none() && !shown.enabled && !shown.needs_intervention);
     }
 }

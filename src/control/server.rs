@@ -9,7 +9,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use serde::Serialize;
 
 use super::access::{EXIT_REFUSED, Level, granted};
-use super::wire::{Answer, REQUEST_BYTES_MAX, Request, ServiceReport};
+use super::wire::{Answer, REQUEST_BYTES_MAX, Request};
 use crate::config::control::Control;
 use crate::sys::peer;
 
@@ -270,14 +270,14 @@ impl Clients {
     }
 
     /// Sends a service's report.
-    pub(crate) fn report(&mut self, id: ClientId, request: u64, service: &ServiceReport<'_>) {
+    pub(crate) fn report(&mut self, id: ClientId, request: u64, service: &impl Serialize) {
         /// What is an [`Answer`] to its reader, written at once.
         #[derive(Serialize)]
-        struct Line<'a> {
+        struct Line<'a, T> {
             /// The request's.
             id: u64,
             /// The service.
-            service: &'a ServiceReport<'a>,
+            service: &'a T,
         }
         if let Some(client) = self.connected.get_mut(&id) {
             write_line(&mut client.unsent, &Line { id: request, service });

@@ -1,13 +1,10 @@
 //! What the supervisor knows of a service beyond its life: its plan, its descriptors, and what is told of it.
 //! Nothing is decided here.
 
-use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::path::PathBuf;
 use std::time::Instant;
-
-use serde_json::value::RawValue;
 
 use super::gauge::Gauge;
 use super::held::Held;
@@ -15,13 +12,12 @@ use super::present::Present;
 use super::watch::Watch;
 use crate::channel::Metrics;
 use crate::config::plan::{Kind, OnExit, Program, Readiness, Restart, Service, Settings, Start};
-use crate::control::wire::{LastEnd, Live, Past, ServiceReport};
+use crate::control::wire::LastEnd;
 use crate::life;
 use crate::life::exits::{Exits, Numbers};
 use crate::life::policy::{BackoffPolicy, CheckPolicy, Demand, Policy};
 use crate::sys::clock::{Now, Stamp};
 use crate::sys::pipe::Output;
-use crate::sys::proc;
 
 /// So many ends are kept.
 const ENDS_MAX: usize = 6;
@@ -220,81 +216,6 @@ impl Unit {
         }
     }
 
-    /// What is told of it; with `live`, what only `status` shows.
-    pub(super) fn report<'a>(
-        &'a mut self,
-        life: &life::service::Service,
-        settings: &Settings,
-        shown: &'a RawValue,
-        waits_for: Option<Box<str>>,
-        now: Option<Now>,
-    ) -> ServiceReport<'a> {
-        let main = self.present.as_ref().and_then(|present| present.main.as_ref());
-        let pid = life.state().pid().map(|leader| main.map_or(leader, |main| main.pid));
-        if let (Some(pid), Some(present)) = (pid, &mut self.present) {
-            present.ticks = present.ticks.or_else(|| proc::start_ticks(pid));
-        }
-        let more = now.map(|now| self.live(life, now));
-        let present = self.present.as_ref().filter(|_| pid.is_some());
-        let config_file = present.filter(|_| self.is_server()).map(|_| self.config_file(settings));
-        ServiceReport {
-            id: Cow::Borrowed(&self.uuid),
-            server_id: Cow::Borrowed(&self.plan.id),
-            pid: pid.map(|pid| pid.0),
-            start_time: present.map(|present| Cow::Owned(present.started.to_string())),
-            start_ticks: present.and_then(|present| present.ticks),
-            status: Cow::Borrowed(life.state().word()),
-            restart_count: life.restarts(),
-            last_error: self.last_error.as_deref().map(Cow::Borrowed),
-            memory_usage: self.memory(),
-            cpu_usage: self.cpu(),
-            config_file_path: config_file.map(|path| Cow::Owned(path.to_string_lossy().into_owned())),
-            working_directory: self.plan.working_directory.to_string_lossy(),
-            process_config: shown,
-            last_health_check: self.checked.map(|at| Cow::Owned(at.to_string())),
-            health_status: Cow::Borrowed(self.health_word()),
-            created_at: Cow::Owned(self.created.to_string()),
-            updated_at: Cow::Owned(self.updated.to_string()),
-            past: Past {
-                waits_for,
-                completed: life.has_completed(),
-                recovery_attempts: life.recovery().attempts,
-                needs_intervention: life.recovery().is_spent,
-                last_end: self.ends.front().cloned(),
-                history: self.ends.iter().skip(1).cloned().collect(),
-            },
-            live: more,
-        }
-    }
-
-    /// What only `status` shows.
-    fn live(&self, life: &life::service::Service, now: Now) -> Live {
-        let since = |at: Instant| millis(now.instant.saturating_duration_since(at));
-        Live {
-            server_name: self.plan.name.clone(),
-            enabled: self.plan.is_started_at_boot(),
-            endpoint: self.endpoint().map(Box::from),
-            uptime: life.state().born().map(since),
-            over_threshold: self.gauge().map(Gauge::over).unwrap_or_default(),
-            enforced_by: self.present.as_ref().map(Present::enforced_by).unwrap_or_default(),
-            memory_pressure: self.memory_pressure(),
-            retry_in: life.state().retry_at().map(|at| millis(at.saturating_duration_since(now.instant))),
-            request_count: self.metrics.as_deref().and_then(|metrics| metrics.request_count).map(whole),
-            error_count: self.metrics.as_deref().and_then(|metrics| metrics.error_count).map(whole),
-            average_response_time: self.metrics.as_deref().and_then(|metrics| metrics.average_response_time),
-            status_text: self.present.as_ref().and_then(|present| present.told.status.clone()),
-            reloading: self.present.as_ref().is_some_and(|present| present.told.is_reloading),
-            dropped_lines: self.dropped_lines,
-            ignored_messages: self.ignored_messages,
-            sandbox: self.plan.sandbox.is_some().then(|| "strict".into()),
-            sandbox_lacks: self
-                .present
-                .as_ref()
-                .and_then(|it| Some(it.walled.as_ref()?.lacks()))
-                .unwrap_or_default(),
-        }
-    }
-
     /// What is looked at of it.
     pub(super) fn watch(&self) -> Option<&Watch> {
         self.present.as_ref()?.hold.watch.as_deref()
@@ -306,30 +227,30 @@ impl Unit {
     }
 
     /// Its memory: what counts for its limit, or else as it last said.
-    fn memory(&self) -> Option<u64> {
+    pub(super) fn memory(&self) -> Option<u64> {
         let held =
             self.present.as_ref().and_then(|it| it.hold.memory().or_else(|| it.gauge.as_ref()?.memory));
         held.or_else(|| self.metrics.as_deref().and_then(|metrics| metrics.memory_usage).map(whole))
     }
 
     /// Its processor time, in percent: as it was seen, or else as it last said.
-    fn cpu(&self) -> Option<f64> {
+    pub(super) fn cpu(&self) -> Option<f64> {
         let seen = self.gauge().and_then(|gauge| gauge.cpu).map(f64::from);
         seen.or_else(|| self.metrics.as_deref().and_then(|metrics| metrics.cpu_usage))
     }
 
     /// What was seen of all its processes.
-    fn gauge(&self) -> Option<&Gauge> {
+    pub(super) fn gauge(&self) -> Option<&Gauge> {
         self.present.as_ref()?.gauge.as_deref()
     }
 
     /// How long some of it waited for memory lately.
-    fn memory_pressure(&self) -> Option<f64> {
+    pub(super) fn memory_pressure(&self) -> Option<f64> {
         self.present.as_ref()?.hold.group.as_deref()?.memory_pressure()
     }
 
     /// Its health in the word that is shown.
-    const fn health_word(&self) -> &'static str {
+    pub(super) const fn health_word(&self) -> &'static str {
         match (self.plan.health_check.is_some() || self.plan.watchdog.is_some(), self.health) {
             (false, _) => "none",
             (true, Health::Unknown) => "unknown",
@@ -361,7 +282,7 @@ pub(super) fn millis(duration: std::time::Duration) -> u64 {
     clippy::cast_sign_loss,
     reason = "`as` saturates"
 )]
-const fn whole(number: f64) -> u64 {
+pub(super) const fn whole(number: f64) -> u64 {
     number as u64
 }
 
