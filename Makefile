@@ -7,10 +7,11 @@ DESTDIR ?=
 C       ?= etc
 
 TARGET  := $(or $(CARGO_TARGET_DIR),target)
-TRIPLE  := $(shell uname -m)-unknown-linux-gnu
+GNU     := $(shell uname -m)-unknown-linux-gnu
+MUSL    := $(shell uname -m)-unknown-linux-musl
 INIT    := $(TARGET)/release/mcp-init
 RUNNER  := $(TARGET)/release/mcp-runner
-STATIC  := $(TARGET)/static/$(TRIPLE)/release
+STATIC  := $(TARGET)/static
 
 # What only the tests need lives here, and can be thrown away at any time.
 CACHE   := .cache
@@ -25,19 +26,27 @@ help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 	@echo 'C=DIR names another configuration than etc/ for run, status, stop and logs.'
 
-# The supervisor is always static: it needs nothing of the host, and holds a third less memory.
+# The supervisor is always static: it needs nothing of the host, and holds a third less memory. With musl a command
+# of it takes a third less time, too; where the toolchain has no musl (rustup target add), glibc does.
 STATICALLY := RUSTFLAGS='-C target-feature=+crt-static -C relocation-model=static'
 BUILD      := $(CARGO) build --release --locked --bins
+INIT_LIBC  := $(if $(wildcard $(shell rustc --print sysroot)/lib/rustlib/$(MUSL)/lib/libstd-*),$(MUSL),$(GNU))
 
 .PHONY: build
 build: ## Build target/release/mcp-init and target/release/mcp-runner
 	@$(BUILD) --package mcp-runner
-	@$(STATICALLY) $(BUILD) --package mcp-init --target $(TRIPLE) --target-dir $(TARGET)/static
+	@$(MAKE) --no-print-directory static-init
 	@install $(STATIC)/mcp-init $(INIT)
 
+.PHONY: static-init
+static-init:
+	@$(STATICALLY) $(BUILD) --package mcp-init --target $(INIT_LIBC) --target-dir $(STATIC)
+	@install $(STATIC)/$(INIT_LIBC)/release/mcp-init $(STATIC)
+
 .PHONY: static
-static: ## Build fully static ones, which run in an empty container
-	$(STATICALLY) $(BUILD) --workspace --target $(TRIPLE) --target-dir $(TARGET)/static
+static: static-init ## Build fully static ones, which run in an empty container
+	$(STATICALLY) $(BUILD) --package mcp-runner --target $(GNU) --target-dir $(STATIC)
+	@install $(STATIC)/$(GNU)/release/mcp-runner $(STATIC)
 	@ls -l $(STATIC)/mcp-init $(STATIC)/mcp-runner
 
 .PHONY: run

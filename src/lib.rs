@@ -18,7 +18,7 @@ mod update;
 
 // How durations and references are written is one thing in both programs, and which keys go with a document.
 pub use config::{DOCUMENT_KEYS, duration, substitute};
-pub use sys::memory;
+pub use sys::{heap, memory};
 
 /// The program, with its whole command line; the exit code.
 pub fn main(words: Vec<std::ffi::OsString>) -> u8 {

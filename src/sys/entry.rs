@@ -1,15 +1,21 @@
 //! An entrypoint's system calls: signals taken over as they were found, and given to the one program as they were
 //! found. Sets of signals are the kernel's own, as the library keeps two of them to itself.
 
+use std::borrow::Cow;
 use std::cell::Cell;
-use std::ffi::{CString, c_char, c_int, c_void};
+use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::time::Duration;
 
 use nix::errno::Errno;
+use nix::unistd::{AccessFlags, access};
 
 use super::child::{Action, SET_BYTES};
 use crate::life::policy::Pid;
+
+/// Runs scripts without "#!".
+const SHELL: &CStr = c"/bin/sh";
 
 /// Signals that are not forwarded: a fault is whose it is, and those of a terminal's output must not stop us.
 const NOT_TAKEN: [c_int; 9] = [
@@ -169,6 +175,8 @@ pub(crate) fn is_subreaper() -> bool {
 struct Call<'a> {
     /// Its arguments, the program first: a null-ended array of C strings.
     argv: *const *const c_char,
+    /// The same for a shell, which runs a script without "#!".
+    script: *const *const c_char,
     /// For the program.
     inherited: &'a Inherited,
     /// The first failure: written by the child, read by the parent.
@@ -183,8 +191,12 @@ struct Call<'a> {
 pub(crate) fn spawn(command: &[CString], inherited: &Inherited) -> io::Result<Child> {
     let argv: Vec<*const c_char> =
         command.iter().map(|word| word.as_ptr()).chain([std::ptr::null()]).collect();
-    let mut call = Call { argv: argv.as_ptr(), inherited, failure: Cell::new(None) };
-    // A script without "#!" is run by the library with a copy of its arguments, which is on this stack.
+    let found = command.first().map(|program| found(program));
+    let words = argv.iter().copied().skip(1);
+    let script: Vec<*const c_char> =
+        [SHELL.as_ptr()].into_iter().chain(found.iter().map(|file| file.as_ptr())).chain(words).collect();
+    let mut call = Call { argv: argv.as_ptr(), script: script.as_ptr(), inherited, failure: Cell::new(None) };
+    // A library that runs scripts itself does it with a copy of the arguments, which is on this stack.
     // Only reserved: what is never touched is no memory.
     let mut stack = Vec::<u8>::with_capacity(STACK_BYTES.saturating_add(argv.len().saturating_mul(16)));
     let top = stack.spare_capacity_mut().as_mut_ptr_range().end;
@@ -247,7 +259,24 @@ fn exec(call: &Call<'_>) -> c_int {
     let program = unsafe { *call.argv };
     // SAFETY: C strings and a null-ended array made ready by the parent.
     unsafe { libc::execvp(program, call.argv) };
-    Errno::last_raw()
+    let errno = Errno::last_raw();
+    if errno == libc::ENOEXEC {
+        // glibc has done so already; musl leaves it to a shell.
+        // SAFETY: as above.
+        unsafe { libc::execv(SHELL.as_ptr(), call.script) };
+    }
+    errno
+}
+
+/// The file of a program, found as a shell finds it; the name itself if there is none.
+fn found(program: &CStr) -> Cow<'_, CStr> {
+    let name = program.to_bytes();
+    let path = std::env::var_os("PATH").filter(|_| !name.contains(&b'/')).unwrap_or_default();
+    let files = path.as_bytes().split(|byte| *byte == b':').filter_map(|folder| {
+        CString::new([if folder.is_empty() { b"." } else { folder }, b"/", name].concat()).ok()
+    });
+    let is_program = |file: &CString| access(file.as_c_str(), AccessFlags::X_OK).is_ok();
+    files.into_iter().find(is_program).map_or(Cow::Borrowed(program), Cow::Owned)
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ pub fn settle() {
 
 /// Gives back what is free in the heap.
 pub fn give_back() {
+    super::heap::empty();
     #[cfg(target_env = "gnu")]
     // SAFETY: malloc_trim touches free memory only, and locks the heap for it.
     unsafe {

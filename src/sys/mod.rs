@@ -4,8 +4,8 @@
 //! program (`child`, and there `limits` and `identity`), waiting for any child (`reap`), who is at the other
 //! end of a socket (`peer`), signals to a group
 //! (`signal`), descriptors that came with the process (`own`) or in a message, and the search for a byte
-//! (`scribe_io`), a letter and its sender (`letters`), whether two descriptors are one (`sockets`), the heap and
-//! the program's own pages (`memory`), an entrypoint's signals and child (`entry`). `start` belongs to the program.
+//! (`scribe_io`), a letter and its sender (`letters`), whether two descriptors are one (`sockets`), the heap
+//! (`heap`) and the program's own pages (`memory`), an entrypoint's signals and child (`entry`). `start` belongs to the program.
 
 #![expect(unsafe_code, reason = "this is the room for it; each block states the fact it relies on")]
 
@@ -18,6 +18,7 @@ pub(crate) mod connections;
 pub(crate) mod entry;
 pub(crate) mod forest;
 mod hatch;
+pub mod heap;
 mod identity;
 pub(crate) mod kin;
 pub(crate) mod letters;

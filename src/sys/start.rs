@@ -9,6 +9,10 @@
 use std::ffi::{CStr, OsStr, OsString, c_char, c_int};
 use std::os::unix::ffi::OsStrExt;
 
+/// All that the program allocates.
+#[global_allocator]
+static HEAP: mcp_init::heap::Heap = mcp_init::heap::Heap;
+
 /// The program. A panic that nobody caught aborts.
 #[unsafe(no_mangle)]
 extern "C" fn main(_count: c_int, words: *const *const c_char) -> c_int {

@@ -19,7 +19,6 @@ import time
 
 ROOT = pathlib.Path(__file__).parent.parent.parent
 CACHE = ROOT / ".cache/vm"
-TRIPLE = f"{os.uname().machine}-unknown-linux-gnu"
 QEMU = (
     "qemu-system-x86_64 -M q35 -accel tcg -cpu max -smp 2 -m 512 -nodefaults -no-user-config -display none "
     "-serial stdio -no-reboot"
@@ -46,7 +45,7 @@ def program():
     """The static program under test: MCP_INIT_STATIC, or else what `make static` has built."""
     said = os.environ.get("MCP_INIT_STATIC")
     target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
-    return pathlib.Path(said) if said else target / "static" / TRIPLE / "release/mcp-init"
+    return pathlib.Path(said) if said else target / "static/mcp-init"
 
 
 def libraries(program):
