@@ -97,10 +97,7 @@ async fn write(recipe: &Recipe, is_child: bool) -> Result<Option<[Vec<u8>; 2]>, 
     let threads =
         if is_child { available_parallelism().map_or(1, |all| all.get().min(THREADS_MAX)) } else { 1 };
     let draft = tools::compile(&loaded.document, &options, threads);
-    if is_child {
-        // Freeing a million values one by one takes longer than it takes the kernel to free all at once.
-        Box::leak(Box::new(loaded.document));
-    }
+    drop(loaded.document);
     let mut draft = draft?;
     draft.head.notes = loaded.notes;
     draft.head.files = loaded.files;

@@ -2,18 +2,15 @@
 
 use serde_json::{Map, Value, json};
 
-use super::keyword;
-
-/// Bytes of an example or a default.
-const SAMPLE_BYTES_MAX: usize = 256;
+use super::{Members, Node, keyword};
 
 /// What several keywords say together: types, `required`, `nullable`, exclusive bounds, examples.
-pub(super) fn complete(schema: &mut Map<String, Value>, map: &Map<String, Value>) {
-    if let Some(required) = map.get("required").and_then(Value::as_array) {
-        let mut names: Vec<Value> = Vec::with_capacity(required.len());
-        for name in required.iter().filter(|name| name.is_string()) {
-            if !names.contains(name) {
-                names.push(name.clone());
+pub(super) fn complete(schema: &mut Map<String, Value>, map: Members<'_>) {
+    if let Some(required) = map.get("required").and_then(Node::as_array) {
+        let mut names: Vec<Value> = Vec::new();
+        for name in required.filter_map(Node::as_str) {
+            if !names.iter().any(|other| *other == name) {
+                names.push(name.into());
             }
         }
         if !names.is_empty() {
@@ -24,16 +21,16 @@ pub(super) fn complete(schema: &mut Map<String, Value>, map: &Map<String, Value>
         schema.insert("type".to_owned(), kind);
     }
     for (bound, plain) in [("exclusiveMinimum", "minimum"), ("exclusiveMaximum", "maximum")] {
-        if map.get(bound) == Some(&Value::Bool(true))
+        if map.get(bound).is_some_and(Node::is_true)
             && let Some(limit) = schema.remove(plain)
         {
             schema.insert(bound.to_owned(), limit);
         }
     }
-    if let Some(example) = map.get("example").filter(|example| is_small(example))
+    if let Some(example) = map.get("example").filter(|example| example.is_small())
         && !schema.contains_key("examples")
     {
-        schema.insert("examples".to_owned(), json!([example]));
+        schema.insert("examples".to_owned(), json!([example.value()]));
     }
     if schema.get("type").is_some_and(|kind| kind == "array")
         && !schema.contains_key("items")
@@ -42,27 +39,30 @@ pub(super) fn complete(schema: &mut Map<String, Value>, map: &Map<String, Value>
         schema.insert("items".to_owned(), json!({}));
     }
     // The second is how documents of 2.0 say it.
-    if ["nullable", "x-nullable"].iter().any(|keyword| map.get(*keyword) == Some(&Value::Bool(true))) {
+    if ["nullable", "x-nullable"].into_iter().any(|keyword| map.get(keyword).is_some_and(Node::is_true)) {
         admit_null(schema);
     }
 }
 
 /// The type: as written where it is one, else what the keywords beside it are about.
-fn type_of(schema: &Map<String, Value>, map: &Map<String, Value>) -> Option<Value> {
-    let known = |kind: &&Value| kind.as_str().is_some_and(keyword::is_type);
-    match map.get("type") {
-        Some(Value::String(kind)) if keyword::is_type(kind) => Some(Value::String(kind.clone())),
-        Some(Value::Array(kinds)) => {
-            let mut kinds: Vec<Value> = kinds.iter().filter(known).cloned().collect();
-            match kinds.len() {
-                0 => None,
-                1 => kinds.pop(),
-                _ => Some(Value::Array(kinds)),
-            }
-        }
-        _ if schema.contains_key("properties") => Some(json!("object")),
-        _ if schema.contains_key("items") => Some(json!("array")),
-        _ => None,
+fn type_of(schema: &Map<String, Value>, map: Members<'_>) -> Option<Value> {
+    let written = map.get("type");
+    if let Some(kind) = written.and_then(Node::as_str).filter(|kind| keyword::is_type(kind)) {
+        return Some(kind.into());
+    }
+    if let Some(kinds) = written.and_then(Node::as_array) {
+        let kinds = kinds.filter_map(Node::as_str).filter(|kind| keyword::is_type(kind));
+        let mut kinds: Vec<Value> = kinds.map(Value::from).collect();
+        return match kinds.len() {
+            0 => None,
+            1 => kinds.pop(),
+            _ => Some(Value::Array(kinds)),
+        };
+    }
+    match () {
+        () if schema.contains_key("properties") => Some(json!("object")),
+        () if schema.contains_key("items") => Some(json!("array")),
+        () => None,
     }
 }
 
@@ -92,11 +92,6 @@ pub(crate) fn admit_null(schema: &mut Map<String, Value>) {
     }
 }
 
-/// Whether a sample is worth its place in a tool.
-pub(super) fn is_small(value: &Value) -> bool {
-    bytes_of(value) <= SAMPLE_BYTES_MAX
-}
-
 /// The size of a value as text, nearly.
 pub(super) fn bytes_of(value: &Value) -> usize {
     match value {
@@ -112,16 +107,17 @@ pub(super) fn bytes_of(value: &Value) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::openapi::Tree;
 
     /// A flat schema through `complete`, with the keywords that are copied already there.
     fn completed(map: &Value) -> Value {
-        let map = map.as_object().unwrap();
-        let copied = |key: &String| keyword::holds(key).is_some_and(|holds| keyword::fits(holds, &map[key]));
-        let mut schema: Map<String, Value> = map
-            .iter()
-            .filter(|(key, _)| copied(key))
-            .map(|(key, value)| (key.clone(), value.clone()))
-            .collect();
+        let tree = Tree::of(map).unwrap();
+        let map = tree.root().as_object().unwrap();
+        let copied = |(key, value): &(&str, Node<'_>)| {
+            keyword::holds(key).is_some_and(|holds| keyword::fits(holds, *value))
+        };
+        let mut schema: Map<String, Value> =
+            map.filter(copied).map(|(key, value)| (key.to_owned(), value.value())).collect();
         complete(&mut schema, map);
         Value::Object(schema)
     }

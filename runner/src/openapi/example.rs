@@ -3,8 +3,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::Resolver;
-use super::resolve::reference;
+use super::{List, Node, Resolver};
 
 /// Values made for one sample, at most.
 const NODES_MAX: usize = 1_000;
@@ -28,7 +27,7 @@ pub(crate) struct Sample {
 #[derive(Debug)]
 pub(crate) struct Examples<'a> {
     /// Follows its references.
-    resolver: Resolver<'a>,
+    resolver: Resolver<Node<'a>>,
     /// References being filled in, outermost first.
     nest: Vec<&'a str>,
     /// Values made so far.
@@ -37,47 +36,47 @@ pub(crate) struct Examples<'a> {
 
 impl<'a> Examples<'a> {
     /// For a document.
-    pub(crate) fn new(resolver: Resolver<'a>) -> Self {
+    pub(crate) fn new(resolver: Resolver<Node<'a>>) -> Self {
         Self { resolver, nest: Vec::new(), nodes: 0 }
     }
 
     /// The answer an operation gives when all is well: the lowest 2xx, JSON where there is a choice.
-    pub(crate) fn answer(mut self, operation: &'a Value) -> Sample {
-        let responses = operation.get("responses").and_then(Value::as_object);
+    pub(crate) fn answer(mut self, operation: Node<'a>) -> Sample {
+        let responses = operation.get("responses").and_then(Node::as_object);
         let good = responses.into_iter().flatten().filter(|(status, _)| status.starts_with('2'));
-        let default = responses.and_then(|all| all.get_key_value("default"));
-        let Some((status, response)) = good.min_by_key(|(status, _)| status.as_str()).or(default) else {
+        let default = responses.and_then(|all| Some(("default", all.get("default")?)));
+        let Some((status, response)) = good.min_by_key(|(status, _)| *status).or(default) else {
             return Sample { status: "200".to_owned(), media_type: None, body: None };
         };
         let response = self.resolver.follow(response).unwrap_or(response);
-        let content = response.get("content").and_then(Value::as_object);
+        let content = response.get("content").and_then(Node::as_object);
         let is_json = |media_type: &str| media_type.contains("json") || media_type == "*/*";
-        let json = content.and_then(|all| all.iter().find(|(media_type, _)| is_json(media_type)));
-        let media = json.or_else(|| content.and_then(|all| all.iter().next()));
+        let json = content.and_then(|mut all| all.find(|(media_type, _)| is_json(media_type)));
+        let media = json.or_else(|| content.and_then(|mut all| all.next()));
         let Some((media_type, media)) = media else {
-            return Sample { status: status.clone(), media_type: None, body: None };
+            return Sample { status: status.to_owned(), media_type: None, body: None };
         };
         let body = self.media(media, is_json(media_type));
-        Sample { status: status.clone(), media_type: Some(media_type.clone()), body }
+        Sample { status: status.to_owned(), media_type: Some(media_type.to_owned()), body }
     }
 
     /// A sample of a media type object. Only JSON is made up from a schema.
-    fn media(&mut self, media: &'a Value, is_json: bool) -> Option<Value> {
+    fn media(&mut self, media: Node<'a>, is_json: bool) -> Option<Value> {
         if let Some(example) = media.get("example") {
-            return Some(example.clone());
+            return Some(example.value());
         }
-        let examples = media.get("examples").and_then(Value::as_object);
-        for written in examples.into_iter().flat_map(Map::values) {
+        let examples = media.get("examples").and_then(Node::as_object);
+        for (_, written) in examples.into_iter().flatten() {
             if let Some(value) = self.resolver.follow(written).ok().and_then(|example| example.get("value")) {
-                return Some(value.clone());
+                return Some(value.value());
             }
         }
         if is_json { self.schema(media.get("schema")?, 0) } else { None }
     }
 
     /// A value that a schema allows; `None` inside a cycle and beyond the bounds.
-    fn schema(&mut self, schema: &'a Value, depth: usize) -> Option<Value> {
-        if let Some(target) = reference(schema) {
+    fn schema(&mut self, schema: Node<'a>, depth: usize) -> Option<Value> {
+        if let Some(target) = schema.reference() {
             if self.nest.contains(&target) || self.nest.len() > NEST_MAX {
                 return None;
             }
@@ -91,13 +90,13 @@ impl<'a> Examples<'a> {
             return None;
         }
         if let Some(own) = own_sample(schema) {
-            return Some(own.clone());
+            return Some(own.value());
         }
-        if let Some(parts) = schema.get("allOf").and_then(Value::as_array) {
+        if let Some(parts) = schema.get("allOf").and_then(Node::as_array) {
             return self.all_of(schema, parts, depth);
         }
         for either in ["oneOf", "anyOf"] {
-            let choices = schema.get(either).and_then(Value::as_array);
+            let choices = schema.get(either).and_then(Node::as_array);
             let made = choices.into_iter().flatten().find_map(|choice| self.schema(choice, depth + 1));
             if let Some(Value::Object(mut object)) = made {
                 object.extend(self.properties(schema, depth));
@@ -111,7 +110,7 @@ impl<'a> Examples<'a> {
     }
 
     /// The parts of an `allOf`, put together where they are objects.
-    fn all_of(&mut self, schema: &'a Value, parts: &'a [Value], depth: usize) -> Option<Value> {
+    fn all_of(&mut self, schema: Node<'a>, parts: List<'a>, depth: usize) -> Option<Value> {
         let mut object = Map::new();
         let mut other = None;
         for part in parts {
@@ -125,24 +124,25 @@ impl<'a> Examples<'a> {
     }
 
     /// The properties of an object, without those only a caller sends and those that lead into a cycle.
-    fn properties(&mut self, schema: &'a Value, depth: usize) -> Map<String, Value> {
+    fn properties(&mut self, schema: Node<'a>, depth: usize) -> Map<String, Value> {
         let mut object = Map::new();
-        let properties = schema.get("properties").and_then(Value::as_object);
+        let properties = schema.get("properties").and_then(Node::as_object);
         for (name, property) in properties.into_iter().flatten() {
-            if property.get("writeOnly") != Some(&Value::Bool(true))
+            if !property.get("writeOnly").is_some_and(Node::is_true)
                 && let Some(value) = self.schema(property, depth + 1)
             {
-                object.insert(name.clone(), value);
+                object.insert(name.to_owned(), value);
             }
         }
         object
     }
 
     /// A value of a schema's type.
-    fn typed(&mut self, schema: &'a Value, depth: usize) -> Option<Value> {
-        let kind = match schema.get("type") {
-            Some(Value::Array(kinds)) => kinds.iter().find(|kind| *kind != "null").and_then(Value::as_str),
-            kind => kind.and_then(Value::as_str),
+    fn typed(&mut self, schema: Node<'a>, depth: usize) -> Option<Value> {
+        let written = schema.get("type");
+        let kind = match written.and_then(Node::as_array) {
+            Some(mut kinds) => kinds.find(|kind| kind.as_str() != Some("null")).and_then(Node::as_str),
+            None => written.and_then(Node::as_str),
         };
         let kind = kind.or_else(|| schema.get("properties").map(|_| "object"));
         Some(match kind.or_else(|| schema.get("items").map(|_| "array"))? {
@@ -162,8 +162,8 @@ impl<'a> Examples<'a> {
 }
 
 /// The sample a schema brings itself.
-fn own_sample(schema: &Value) -> Option<&Value> {
-    let list = |key: &str| schema.get(key).and_then(Value::as_array).and_then(|list| list.first());
+fn own_sample(schema: Node<'_>) -> Option<Node<'_>> {
+    let list = |key: &str| schema.get(key).and_then(Node::as_array).and_then(|mut list| list.next());
     schema
         .get("example")
         .or_else(|| list("examples"))
@@ -173,13 +173,13 @@ fn own_sample(schema: &Value) -> Option<&Value> {
 }
 
 /// The least number a schema allows, when it says one.
-fn number(schema: &Value) -> Option<Value> {
-    schema.get("minimum").filter(|least| least.is_number()).cloned()
+fn number(schema: Node<'_>) -> Option<Value> {
+    schema.get("minimum").filter(|least| least.is_number()).map(Node::value)
 }
 
 /// A string of a schema's format, long enough.
-fn string(schema: &Value) -> String {
-    let format = schema.get("format").and_then(Value::as_str).unwrap_or_default();
+fn string(schema: Node<'_>) -> String {
+    let format = schema.get("format").and_then(Node::as_str).unwrap_or_default();
     let text = match format {
         "date" => "2026-01-31",
         "date-time" => "2026-01-31T12:00:00Z",
@@ -194,7 +194,7 @@ fn string(schema: &Value) -> String {
         "byte" => "bW9jaw==",
         _ => "string",
     };
-    let least = schema.get("minLength").and_then(Value::as_u64).unwrap_or(0);
+    let least = schema.get("minLength").and_then(Node::as_u64).unwrap_or(0);
     let least = usize::try_from(least).unwrap_or(0).min(1_000);
     if text.len() >= least || !format.is_empty() {
         return text.to_owned();
@@ -205,12 +205,14 @@ fn string(schema: &Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::openapi::Document;
 
     /// The sample body of a document's one response.
     fn body(media: &Value, schemas: &Value) -> Option<Value> {
         let document = json!({"components": {"schemas": schemas},
             "op": {"responses": {"404": {}, "201": {"content": {"text/plain": {}, "application/json": media}}}}});
-        let sample = Examples::new(Resolver::new(&document)).answer(&document["op"]);
+        let document = Document::from(document);
+        let sample = Examples::new(document.resolver()).answer(document.root().get("op").unwrap());
         assert_eq!((sample.status.as_str(), sample.media_type.as_deref()), ("201", Some("application/json")));
         sample.body
     }
@@ -250,8 +252,8 @@ mod tests {
 
     #[test]
     fn no_content_has_no_body() {
-        let document = json!({"op": {"responses": {"204": {"description": "gone"}}}});
-        let sample = Examples::new(Resolver::new(&document)).answer(&document["op"]);
+        let document = Document::from(json!({"op": {"responses": {"204": {"description": "gone"}}}}));
+        let sample = Examples::new(document.resolver()).answer(document.root().get("op").unwrap());
         assert_eq!(sample, Sample { status: "204".to_owned(), media_type: None, body: None });
     }
 }

@@ -1,10 +1,9 @@
 //! The keywords of JSON Schema that reach a tool, and what each must hold. What is not here is dropped: a
 //! client's validator refuses a whole tool for one ill-formed keyword. No references here.
 
-use http::HeaderName;
-use serde_json::Value;
-
+use super::Node;
 use super::pattern::is_portable;
+use http::HeaderName;
 
 /// What a keyword holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,12 +70,12 @@ pub(super) fn is_type(name: &str) -> bool {
 }
 
 /// Whether a plain value may stand behind a keyword of this kind.
-pub(super) fn fits(holds: Holds, value: &Value) -> bool {
+pub(super) fn fits(holds: Holds, value: Node<'_>) -> bool {
     match holds {
         Holds::Schema | Holds::Schemas | Holds::Named | Holds::Data => true,
         Holds::List => value.as_array().is_some_and(|list| !list.is_empty()),
         Holds::Number => value.is_number(),
-        Holds::Count => value.is_u64(),
+        Holds::Count => value.as_u64().is_some(),
         Holds::Flag => value.is_boolean(),
         Holds::Words | Holds::Text => value.is_string(),
         Holds::Pattern => value.as_str().is_some_and(is_portable),

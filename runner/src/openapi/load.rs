@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::bundle::bundle;
+use super::document::Written;
 use super::parse::{check_version, parse};
 use super::place::Location;
 use super::read::{BYTES_MAX, Fetcher, Reader, stream};
@@ -45,43 +46,60 @@ pub(crate) async fn load(
 ) -> Result<Loaded, DocumentError> {
     let mut reader = Reader::new(kept_in, fetcher);
     let is_changed = source.overlay.is_some();
-    let (at, mut document) = read(source.document, source.folder, is_changed, &mut reader).await?;
-    let overlays = match source.overlay {
-        None => &[][..],
-        Some(Value::Array(list)) => list,
-        Some(one) => std::slice::from_ref(one),
-    };
+    let (at, written) = read(source.document, source.folder, is_changed, &mut reader).await?;
     let mut notes = Vec::new();
-    // What is in parts has neither overlays nor other files, and is of version 3.
-    if let Some(whole) = document.whole() {
-        for written in overlays {
-            let (place, overlay) = one(written, source.overlay_folder, true, &mut reader).await?;
-            overlay::apply(whole, overlay.read(), &place.name(), &mut notes)?;
+    let document = match written {
+        Written::Done(document) => document,
+        Written::Raw(mut whole) => {
+            complete(&mut whole, &at, source, &mut reader, &mut notes).await?;
+            Document::new(&at.name(), &whole)?
         }
-        if !overlays.is_empty() {
-            check_version(whole, &at.name())?;
-        }
-        bundle(whole, &at, &mut reader, &mut notes).await;
-        if swagger::is_swagger(whole) && whole.get("openapi").is_none() {
-            *whole = swagger::translate(whole.take());
-        }
-    }
+    };
     let is_same = reader.is_same();
     reader.keep();
     notes.append(&mut reader.notes);
     Ok(Loaded { document, notes, files: reader.files, is_same })
 }
 
+/// Makes one document of version 3 of what was read: its overlays applied, its files brought together, translated.
+async fn complete(
+    whole: &mut Value,
+    at: &Location,
+    source: Source<'_>,
+    reader: &mut Reader,
+    notes: &mut Vec<String>,
+) -> Result<(), DocumentError> {
+    let overlays = match source.overlay {
+        None => &[][..],
+        Some(Value::Array(list)) => list,
+        Some(one) => std::slice::from_ref(one),
+    };
+    for written in overlays {
+        let (place, overlay) = one(written, source.overlay_folder, true, reader).await?;
+        if let Written::Raw(overlay) = overlay {
+            overlay::apply(whole, &overlay, &place.name(), notes)?;
+        }
+    }
+    if !overlays.is_empty() {
+        check_version(whole, &at.name())?;
+    }
+    bundle(whole, at, reader, notes).await;
+    if swagger::is_swagger(whole) && whole.get("openapi").is_none() {
+        *whole = swagger::translate(whole.take());
+    }
+    Ok(())
+}
+
 /// The document itself, known to be `OpenAPI`. A URL that has come to give something else is as good as down.
 async fn read(
     written: &Value,
     folder: &Path,
-    whole: bool,
+    is_changed: bool,
     reader: &mut Reader,
-) -> Result<(Location, Document), DocumentError> {
+) -> Result<(Location, Written), DocumentError> {
     let checked = async |reader: &mut Reader| {
-        let (at, document) = one(written, folder, whole, reader).await?;
-        check_version(document.read(), &at.name())?;
+        let (at, document) = one(written, folder, is_changed, reader).await?;
+        check_version(&document.versions(), &at.name())?;
         Ok::<_, DocumentError>((at, document))
     };
     let error = match checked(reader).await {
@@ -92,7 +110,7 @@ async fn read(
         return Err(error);
     };
     let at = Location::written(url, folder);
-    let copy = Document::parse(&at.name(), &bytes, whole)?;
+    let copy = Written::parse(&at.name(), bytes.into(), is_changed)?;
     reader.notes.push(format!("{error}; the last copy of it is used"));
     Ok((at, copy))
 }
@@ -104,18 +122,19 @@ pub(crate) fn from_stdin() -> Result<Value, DocumentError> {
     parse("from stdin", &bytes)
 }
 
-/// One document or overlay, as it was given, and where it is; read `whole`, or as far as is needed.
+/// One document or overlay, as it was given, and where it is.
 async fn one(
     written: &Value,
     folder: &Path,
-    whole: bool,
+    is_changed: bool,
     reader: &mut Reader,
-) -> Result<(Location, Document), DocumentError> {
+) -> Result<(Location, Written), DocumentError> {
+    let nowhere = |value: Value| Ok((Location::Nowhere, Written::Raw(value)));
     let at = match written {
-        Value::Object(_) => return Ok((Location::Nowhere, written.clone().into())),
-        Value::String(text) if text == "-" => return Ok((Location::Nowhere, from_stdin()?.into())),
+        Value::Object(_) => return nowhere(written.clone()),
+        Value::String(text) if text == "-" => return nowhere(from_stdin()?),
         Value::String(text) if text.trim_start().starts_with('{') || text.contains('\n') => {
-            return Ok((Location::Nowhere, parse("given inline", text.as_bytes())?.into()));
+            return nowhere(parse("given inline", text.as_bytes())?);
         }
         Value::String(text) => Location::written(text, folder),
         _ => return Err(DocumentError::new("cannot read a document: it is neither an object nor a string")),
@@ -124,7 +143,7 @@ async fn one(
     let bytes = reader.read(&at).await;
     let bytes =
         bytes.map_err(|reason| DocumentError::new(format!("cannot read document {name}: {reason}")))?;
-    let document = Document::parse(&name, &bytes, whole)?;
+    let document = Written::parse(&name, bytes.into(), is_changed)?;
     Ok((at, document))
 }
 

@@ -71,7 +71,10 @@ fn reply(head: &str, body: &str) -> String {
 async fn documents_are_read_from_urls() {
     let nowhere = Path::new("/nowhere");
     let (good, asked) = serve(&[&reply("200 OK", "{\"openapi\":\"3.1.0\"}")]).await;
-    assert_eq!(plainly(good, nowhere, None).await.unwrap().document.read(), &json!({"openapi": "3.1.0"}));
+    assert_eq!(
+        plainly(good, nowhere, None).await.unwrap().document.root().value(),
+        json!({"openapi": "3.1.0"})
+    );
     assert!(asked.lock().unwrap()[0].starts_with("GET /api.json?token=secret HTTP/1.1"));
     let told = [
         (reply("404 Not Found", ""), "the server answered 404 Not Found"),
@@ -104,15 +107,15 @@ async fn copies_of_urls_are_kept_and_asked_about() {
     ])
     .await;
     let good = json!({"openapi": "3.1.0", "a": 1});
-    assert_eq!(plainly(url.clone(), Path::new(""), kept()).await.unwrap().document.read(), &good);
+    assert_eq!(plainly(url.clone(), Path::new(""), kept()).await.unwrap().document.root().value(), good);
     let unchanged = plainly(url.clone(), Path::new(""), kept()).await.unwrap();
-    assert_eq!((unchanged.document.read(), unchanged.notes), (&good, vec![]));
+    assert_eq!((unchanged.document.root().value(), unchanged.notes), (good.clone(), vec![]));
     let conditional = asked.lock().unwrap()[1].to_ascii_lowercase();
     assert!(conditional.contains("if-none-match: \"v1\""), "{conditional}");
     assert!(conditional.contains("if-modified-since: mon, 01 jan 2024 00:00:00 gmt"), "{conditional}");
     for reason in ["503", "HTML"] {
         let down = plainly(url.clone(), Path::new(""), kept()).await.unwrap();
-        assert_eq!(down.document.read(), &good);
+        assert_eq!(down.document.root().value(), good);
         assert!(down.notes[0].contains(reason), "{:?}", down.notes);
         assert!(down.notes[0].ends_with("the last copy of it is used") && !down.notes[0].contains("secret"));
     }
@@ -120,7 +123,7 @@ async fn copies_of_urls_are_kept_and_asked_about() {
     assert!(gone.contains("404"), "{gone}");
     // Nobody listens any more.
     let refused = plainly(url, Path::new(""), kept()).await.unwrap();
-    assert_eq!(refused.document.read(), &good);
+    assert_eq!(refused.document.root().value(), good);
 }
 
 #[tokio::test]
@@ -159,7 +162,7 @@ get: {responses: {200: {content: {application/json: {schema: {$ref: '../schemas/
         "friend": {"$ref": "#/Pet"}}}}"##,
     );
     let loaded = plainly(json!("api.yaml"), &folder.0, None).await.unwrap();
-    let document = loaded.document.read();
+    let document = loaded.document.root().value();
     assert_eq!(document["paths"]["/pets"], json!({"$ref": "#/x-mcp-files/pets"}));
     let schema = "/x-mcp-files/pets/get/responses/200/content/application~1json/schema";
     assert_eq!(document.pointer(schema), Some(&json!({"$ref": "#/x-mcp-files/pet/Pet"})));
@@ -187,7 +190,7 @@ async fn overlays_and_translation_come_in_order() {
         Source { document: &document, folder: &folder.0, overlay: Some(&overlays), overlay_folder: &beside };
     let loaded = load(source, None, Fetcher::new(Options::default())).await.unwrap();
     assert_eq!(loaded.notes, [""; 0]);
-    let item = &loaded.document.read()["paths"]["/a"];
+    let item = &loaded.document.root().value()["paths"]["/a"];
     assert_eq!(item["get"]["parameters"][0]["schema"], json!({"type": "integer"}));
     assert!(item.get("put").is_none());
 }
@@ -201,7 +204,10 @@ async fn documents_that_moved_are_followed() {
         &reply("200 OK", r#"{"openapi":"3.1.0"}"#),
     ])
     .await;
-    assert_eq!(plainly(url, folder, None).await.unwrap().document.read(), &json!({"openapi": "3.1.0"}));
+    assert_eq!(
+        plainly(url, folder, None).await.unwrap().document.root().value(),
+        json!({"openapi": "3.1.0"})
+    );
     let asked: Vec<String> =
         asked.lock().unwrap().iter().map(|head| head.lines().next().unwrap().to_owned()).collect();
     assert_eq!(

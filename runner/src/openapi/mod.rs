@@ -1,7 +1,8 @@
 //! Documents: read, checked, resolved, and rewritten as JSON Schema 2020-12. Knows nothing of MCP.
 //!
-//! A document is a `serde_json::Value`, in parts where it is large: 3.0, 3.1 and 3.2 are read by the same code, 2.0 is translated first,
-//! and what a strict type would refuse (a third of real documents break some rule) costs one operation at most.
+//! A document is a tree over its text, of which only what is asked for is read: 3.0, 3.1 and 3.2 by the same code, 2.0
+//! is translated first, and what a strict type would refuse (a third of real documents break some rule) costs one
+//! operation at most.
 
 mod bundle;
 mod dialect;
@@ -19,10 +20,12 @@ mod pattern;
 mod place;
 mod read;
 mod resolve;
+mod scan;
 mod schema;
 mod server;
 mod stamp;
 mod swagger;
+mod tree;
 mod yaml;
 
 use std::fmt;
@@ -38,6 +41,7 @@ pub(crate) use resolve::{Resolver, Unresolved, percent_decoded};
 pub(crate) use schema::{Builder, Built};
 pub(crate) use server::{Base, is_url};
 pub(crate) use stamp::Stamp;
+pub(crate) use tree::{List, Members, Node, Tree};
 
 /// Why a document cannot be served at all. Its text is one line that names the document.
 #[derive(Debug, PartialEq, Eq)]

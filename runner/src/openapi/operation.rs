@@ -1,11 +1,8 @@
 //! The operations of a document, each with the parameters and the server that hold for it. Reads only.
 
+use super::{Base, Members, Node, Resolver, Unresolved, server};
 use http::Method;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
-
-use super::resolve::reference;
-use super::{Base, Resolver, Unresolved, server};
 
 /// The methods of a path item, in the order tools are listed in when a path has several.
 const METHODS: [(&str, Method); 8] = [
@@ -70,18 +67,18 @@ pub(crate) struct Parameter<'a> {
     /// Its name there.
     pub(crate) name: &'a str,
     /// Its parameter object.
-    pub(crate) value: &'a Value,
+    pub(crate) value: Node<'a>,
 }
 
 impl<'a> Parameter<'a> {
     /// Whether a call must give it.
     pub(crate) fn is_required(&self) -> bool {
-        self.place == Place::Path || self.value.get("required") == Some(&Value::Bool(true))
+        self.place == Place::Path || self.value.get("required").is_some_and(Node::is_true)
     }
 
     /// Its schema, and the media type it is to be written in where it has one (`content`).
-    pub(crate) fn schema(&self) -> (Option<&'a Value>, Option<&'a str>) {
-        let content = self.value.get("content").and_then(Value::as_object).and_then(|c| c.iter().next());
+    pub(crate) fn schema(&self) -> (Option<Node<'a>>, Option<&'a str>) {
+        let content = self.value.get("content").and_then(Node::as_object).and_then(|mut all| all.next());
         match (self.value.get("schema"), content) {
             (None, Some((media_type, media))) => (media.get("schema"), Some(media_type)),
             (schema, _) => (schema, None),
@@ -97,9 +94,9 @@ pub(crate) struct Operation<'a> {
     /// Its path, as written.
     pub(crate) path: &'a str,
     /// Its operation object.
-    pub(crate) value: &'a Value,
+    pub(crate) value: Node<'a>,
     /// The path item it is in.
-    item: &'a Value,
+    item: Node<'a>,
 }
 
 impl<'a> Operation<'a> {
@@ -114,31 +111,31 @@ impl<'a> Operation<'a> {
     }
 
     /// What it says under a keyword, else what its path says.
-    pub(crate) fn says(&self, keyword: &str) -> Option<&'a Value> {
+    pub(crate) fn says(&self, keyword: &str) -> Option<Node<'a>> {
         self.value.get(keyword).or_else(|| self.item.get(keyword))
     }
 
     /// Its tags.
     pub(crate) fn tags(&self) -> Vec<&'a str> {
-        let tags = self.value.get("tags").and_then(Value::as_array);
-        tags.into_iter().flatten().filter_map(Value::as_str).collect()
+        let tags = self.value.get("tags").and_then(Node::as_array);
+        tags.into_iter().flatten().filter_map(Node::as_str).collect()
     }
 
     /// Whether callers are to use something else.
     pub(crate) fn is_deprecated(&self) -> bool {
-        self.value.get("deprecated") == Some(&Value::Bool(true))
+        self.value.get("deprecated").is_some_and(Node::is_true)
     }
 
     /// What to ask for with `Accept`: the media types of its successful answers, JSON first. Empty when it says
     /// none.
-    pub(crate) fn accept(&self, resolver: Resolver<'a>) -> String {
-        let responses = self.value.get("responses").and_then(Value::as_object);
+    pub(crate) fn accept(&self, resolver: Resolver<Node<'a>>) -> String {
+        let responses = self.value.get("responses").and_then(Node::as_object);
         let good = responses.into_iter().flatten().filter(|(status, _)| status.starts_with('2'));
         let contents =
             good.filter_map(|(_, response)| resolver.follow(response).ok()?.get("content")?.as_object());
         let allowed = |c: char| c.is_ascii_alphanumeric() || "/+-._*; =\"".contains(c);
         let mut kinds: Vec<&str> = Vec::new();
-        for kind in contents.flat_map(Map::keys).map(|kind| kind.trim()) {
+        for kind in contents.flatten().map(|(kind, _)| kind.trim()) {
             if kind.contains('/') && kind.chars().all(allowed) && !kinds.contains(&kind) {
                 kinds.push(kind);
             }
@@ -155,16 +152,16 @@ impl<'a> Operation<'a> {
 
     /// Its own parameters and those of its path, its own winning. A parameter that can be left out and makes
     /// no sense is left out.
-    pub(crate) fn parameters(&self, resolver: Resolver<'a>) -> Result<Vec<Parameter<'a>>, Unresolved> {
+    pub(crate) fn parameters(&self, resolver: Resolver<Node<'a>>) -> Result<Vec<Parameter<'a>>, Unresolved> {
         let mut all: Vec<Parameter<'a>> = Vec::new();
         for holder in [self.item, self.value] {
-            let Some(list) = holder.get("parameters").and_then(Value::as_array) else {
+            let Some(list) = holder.get("parameters").and_then(Node::as_array) else {
                 continue;
             };
             for written in list {
                 let value = resolver.follow(written)?;
-                let place = value.get("in").and_then(Value::as_str).and_then(Place::parse);
-                let name = value.get("name").and_then(Value::as_str).filter(|name| !name.is_empty());
+                let place = value.get("in").and_then(Node::as_str).and_then(Place::parse);
+                let name = value.get("name").and_then(Node::as_str).filter(|name| !name.is_empty());
                 let name = name.or_else(|| (place == Some(Place::Querystring)).then_some("query"));
                 let (Some(place), Some(name)) = (place, name) else {
                     continue;
@@ -186,7 +183,7 @@ impl<'a> Operation<'a> {
 }
 
 /// The server of a whole document. One without servers has `/`, by the specification.
-pub(crate) fn document_server(document: &Value, document_url: Option<&str>) -> Result<Base, String> {
+pub(crate) fn document_server(document: Node<'_>, document_url: Option<&str>) -> Result<Base, String> {
     server::first(document, document_url).unwrap_or_else(|| {
         server::relative("/", document_url)
             .map_err(|_| "it names no server and it was not read from a URL".to_owned())
@@ -196,9 +193,9 @@ pub(crate) fn document_server(document: &Value, document_url: Option<&str>) -> R
 /// The operations of a path, in their order, from what is written of it. What cannot be read comes back as the path
 /// and the reason.
 pub(crate) fn operations<'a>(
-    resolver: Resolver<'a>,
+    resolver: Resolver<Node<'a>>,
     path: &'a str,
-    written: &'a Value,
+    written: Node<'a>,
 ) -> Vec<Result<Operation<'a>, (&'a str, String)>> {
     let mut found = Vec::new();
     let item = match resolver.follow(written) {
@@ -206,21 +203,17 @@ pub(crate) fn operations<'a>(
         Err(reason) => return vec![Err((path, reason.to_string()))],
     };
     // A path item may hold a reference and methods beside it.
-    for holder in [Some(item), reference(written).is_some().then_some(written)].into_iter().flatten() {
+    for holder in [Some(item), written.reference().is_some().then_some(written)].into_iter().flatten() {
         let methods = holder.as_object();
         found.extend(methods.into_iter().flat_map(|methods| in_item(path, holder, methods)).map(Ok));
-        let additional = holder.get("additionalOperations").and_then(Value::as_object);
+        let additional = holder.get("additionalOperations").and_then(Node::as_object);
         found.extend(additional.into_iter().flat_map(|methods| additional_in(path, holder, methods)));
     }
     found
 }
 
 /// The operations of one path item.
-fn in_item<'a>(
-    path: &'a str,
-    item: &'a Value,
-    methods: &'a Map<String, Value>,
-) -> impl Iterator<Item = Operation<'a>> {
+fn in_item<'a>(path: &'a str, item: Node<'a>, methods: Members<'a>) -> impl Iterator<Item = Operation<'a>> {
     let query = Method::from_bytes(b"QUERY").ok().map(|method| ("query", method));
     METHODS.into_iter().chain(query).filter_map(move |(name, method)| {
         let value = methods.get(name).filter(|value| value.is_object())?;
@@ -231,10 +224,10 @@ fn in_item<'a>(
 /// The operations of a path item whose methods have no keyword of their own (3.2).
 fn additional_in<'a>(
     path: &'a str,
-    item: &'a Value,
-    methods: &'a Map<String, Value>,
+    item: Node<'a>,
+    methods: Members<'a>,
 ) -> impl Iterator<Item = Result<Operation<'a>, (&'a str, String)>> {
-    methods.iter().filter(|(_, value)| value.is_object()).map(move |(name, value)| {
+    methods.filter(|(_, value)| value.is_object()).map(move |(name, value)| {
         match Method::from_bytes(name.as_bytes()) {
             // This one would turn the connection into something else.
             Ok(method) if method != Method::CONNECT => Ok(Operation { method, path, value, item }),
@@ -248,11 +241,12 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::openapi::Document;
 
     /// All operations of a document.
-    fn all(document: &Value) -> Vec<Result<Operation<'_>, (&str, String)>> {
-        let paths = document["paths"].as_object().unwrap();
-        paths.iter().flat_map(|(path, written)| operations(Resolver::new(document), path, written)).collect()
+    fn all(document: &Document) -> Vec<Result<Operation<'_>, (&str, String)>> {
+        let paths = document.paths().into_iter();
+        paths.flat_map(|(path, written)| operations(document.resolver(), path, written.unwrap())).collect()
     }
 
     #[test]
@@ -272,7 +266,8 @@ mod tests {
             },
             "components": {"parameters": {"page": {"name": "page", "in": "query", "required": true}}},
         });
-        let (resolver, found) = (Resolver::new(&document), all(&document));
+        let document = Document::from(document);
+        let (resolver, found) = (document.resolver(), all(&document));
         let labels: Vec<_> = found
             .iter()
             .map(|f| f.as_ref().map_or_else(|(path, _)| format!("bad {path}"), Operation::label))
@@ -293,6 +288,7 @@ mod tests {
                 "put": {},
             }, "/b": {"get": {}}},
         });
+        let document = Document::from(document);
         let found = all(&document);
         let own = |at: usize| {
             let server = found[at].as_ref().unwrap().server(None);
@@ -301,13 +297,14 @@ mod tests {
         assert_eq!(own(0).as_deref(), Some("https://own.example"));
         assert_eq!(own(1).as_deref(), Some("https://path.example"));
         assert_eq!(own(2), None);
-        assert_eq!(document_server(&document, None).unwrap().to_string(), "https://root.example/v1");
+        assert_eq!(document_server(document.root(), None).unwrap().to_string(), "https://root.example/v1");
     }
 
     #[test]
     fn a_document_without_servers_lives_where_it_was_read() {
-        let base = document_server(&json!({}), Some("https://a.example/x/api.json"));
+        let nothing = Document::from(json!({}));
+        let base = document_server(nothing.root(), Some("https://a.example/x/api.json"));
         assert_eq!(base.unwrap().to_string(), "https://a.example");
-        assert!(document_server(&json!({}), None).unwrap_err().contains("names no server"));
+        assert!(document_server(nothing.root(), None).unwrap_err().contains("names no server"));
     }
 }

@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Resolver, bounded};
+use super::{Node, Resolver, bounded};
 
 /// Deepest nest of members.
 const DEPTH_MAX: usize = 5;
@@ -11,15 +11,15 @@ const DEPTH_MAX: usize = 5;
 const WORDS_MAX: usize = 80;
 
 /// The schema of an operation's answer, if it is sure to be a JSON object and its schema stays small.
-pub(crate) fn output(operation: &Value, resolver: Resolver<'_>, bytes_max: usize) -> Option<Value> {
+pub(crate) fn output(operation: Node<'_>, resolver: Resolver<Node<'_>>, bytes_max: usize) -> Option<Value> {
     let responses = operation.get("responses")?.as_object()?;
-    let mut good = responses.iter().filter(|(status, _)| status.starts_with('2'));
+    let mut good = responses.filter(|(status, _)| status.starts_with('2'));
     let (status, response) = good.next()?;
-    if good.next().is_some() || matches!(status.as_str(), "204" | "205") {
+    if good.next().is_some() || matches!(status, "204" | "205") {
         return None;
     }
-    let content = resolver.follow(response).ok()?.get("content")?.as_object()?;
-    let (media_type, media) = content.iter().next().filter(|_| content.len() == 1)?;
+    let mut content = resolver.follow(response).ok()?.get("content")?.as_object()?;
+    let (media_type, media) = content.next().filter(|_| content.next().is_none())?;
     if !media_type.contains("json") || media_type.contains("seq") || media_type.contains("jsonl") {
         return None;
     }
@@ -34,14 +34,14 @@ pub(crate) fn output(operation: &Value, resolver: Resolver<'_>, bytes_max: usize
 /// A schema being outlined.
 struct Outline<'a> {
     /// Follows references.
-    resolver: Resolver<'a>,
+    resolver: Resolver<Node<'a>>,
     /// Bytes that may still be written.
     left: usize,
 }
 
 impl<'a> Outline<'a> {
     /// One schema; `None` when it grows too large.
-    fn schema(&mut self, value: &'a Value, depth: usize) -> Option<Value> {
+    fn schema(&mut self, value: Node<'a>, depth: usize) -> Option<Value> {
         let value = self.resolver.follow(value).ok()?;
         let mut made = Map::new();
         let mut members = Map::new();
@@ -50,7 +50,7 @@ impl<'a> Outline<'a> {
             self.spend(20)?;
             made.insert("type".to_owned(), kind);
         }
-        if let Some(words) = value.get("description").and_then(Value::as_str).filter(|_| depth > 0) {
+        if let Some(words) = value.get("description").and_then(Node::as_str).filter(|_| depth > 0) {
             let first = words.trim().lines().next().unwrap_or_default();
             self.spend(first.len().min(WORDS_MAX) + 18)?;
             made.insert("description".to_owned(), bounded(first, WORDS_MAX).into());
@@ -66,20 +66,20 @@ impl<'a> Outline<'a> {
     }
 
     /// The members of an object, those of the parts of an `allOf` among them.
-    fn members(&mut self, value: &'a Value, depth: usize, members: &mut Map<String, Value>) -> Option<()> {
+    fn members(&mut self, value: Node<'a>, depth: usize, members: &mut Map<String, Value>) -> Option<()> {
         if depth >= DEPTH_MAX {
             return Some(());
         }
-        for part in value.get("allOf").and_then(Value::as_array).into_iter().flatten() {
+        for part in value.get("allOf").and_then(Node::as_array).into_iter().flatten() {
             let part = self.resolver.follow(part).ok()?;
             self.spend(1)?;
             self.members(part, depth + 1, members)?;
         }
-        for (name, member) in value.get("properties").and_then(Value::as_object).into_iter().flatten() {
-            if member.get("writeOnly") != Some(&Value::Bool(true)) {
+        for (name, member) in value.get("properties").and_then(Node::as_object).into_iter().flatten() {
+            if !member.get("writeOnly").is_some_and(Node::is_true) {
                 self.spend(name.len() + 6)?;
                 let schema = self.schema(member, depth + 1)?;
-                members.insert(name.clone(), schema);
+                members.insert(name.to_owned(), schema);
             }
         }
         Some(())
@@ -93,14 +93,14 @@ impl<'a> Outline<'a> {
 }
 
 /// The one type of a schema, where it has one and null is not another.
-fn kind(value: &Value, has_members: bool) -> Option<Value> {
+fn kind(value: Node<'_>, has_members: bool) -> Option<Value> {
     let is_nullable =
-        ["nullable", "x-nullable"].iter().any(|key| value.get(*key) == Some(&Value::Bool(true)));
+        ["nullable", "x-nullable"].into_iter().any(|key| value.get(key).is_some_and(Node::is_true));
     let name = match value.get("type") {
-        Some(Value::String(name)) if super::keyword::is_type(name) => name.as_str(),
+        Some(name) => name.as_str().filter(|name| super::keyword::is_type(name))?,
         None if has_members => "object",
         None if value.get("items").is_some() => "array",
-        _ => return None,
+        None => return None,
     };
     (!is_nullable).then(|| name.into())
 }
@@ -133,6 +133,7 @@ pub(crate) fn conform(value: &mut Value, schema: &Value) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::openapi::Document;
 
     #[test]
     fn only_what_is_sure_is_said() {
@@ -142,8 +143,12 @@ mod tests {
                 "secret": {"type": "string", "writeOnly": true}}},
             "Base": {"properties": {"id": {"type": "integer", "maximum": 5}}},
             "Node": {"type": "object", "properties": {"next": {"$ref": "#/s/Node"}, "n": {"type": "integer"}}}}});
-        let schema =
-            |responses: Value| output(&json!({ "responses": responses }), Resolver::new(&document), 2_000);
+        let document = Document::from(document);
+        let of = |responses: Value, bytes_max| {
+            let operation = Document::from(json!({ "responses": responses }));
+            output(operation.root(), document.resolver(), bytes_max)
+        };
+        let schema = |responses: Value| of(responses, 2_000);
         let json = |name: &str| json!({"content": {"application/json": {"schema": {"$ref": format!("#/s/{name}")}}}});
         assert_eq!(
             schema(json!({"200": json("Pet"), "404": json("Base")})).unwrap(),
@@ -154,7 +159,7 @@ mod tests {
         assert_eq!(schema(json!({"204": {}})), None);
         assert_eq!(schema(json!({"200": {"content": {"text/csv": {"schema": {"type": "object"}}}}})), None);
         assert!(schema(json!({"200": json("Node")})).is_some(), "a cycle has an end");
-        let small = output(&json!({"responses": {"200": json("Node")}}), Resolver::new(&document), 50);
+        let small = of(json!({"200": json("Node")}), 50);
         assert_eq!(small, None);
     }
 

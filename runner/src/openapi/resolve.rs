@@ -4,8 +4,6 @@ use std::fmt;
 
 use serde_json::Value;
 
-use super::document::{self, Parts};
-
 /// Longest chain of references to references: real documents have two.
 const HOPS_MAX: usize = 16;
 
@@ -24,55 +22,67 @@ impl fmt::Display for Unresolved {
     }
 }
 
-/// Follows references inside one document.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Resolver<'a> {
-    /// The document.
-    root: &'a Value,
-    /// What of it is still text.
-    parts: Option<&'a Parts>,
+/// A value that may refer to others, and in which they are found.
+pub(crate) trait Look: Copy {
+    /// What a pointer leads to.
+    fn find(self, pointer: &str) -> Option<Self>;
+    /// Where it refers to.
+    fn target(&self) -> Option<&str>;
 }
 
-impl<'a> Resolver<'a> {
+impl Look for &Value {
+    fn find(self, pointer: &str) -> Option<Self> {
+        self.pointer(pointer)
+    }
+
+    fn target(&self) -> Option<&str> {
+        reference(self)
+    }
+}
+
+/// Follows references inside one document.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Resolver<T> {
+    /// The document.
+    root: T,
+}
+
+impl<T: Look> Resolver<T> {
     /// Over a document.
-    pub(crate) fn new(root: &'a Value) -> Self {
-        Self { root, parts: None }
+    pub(crate) fn new(root: T) -> Self {
+        Self { root }
     }
 
-    /// Over a document of which a part is text.
-    pub(super) fn with_parts(root: &'a Value, parts: &'a Parts) -> Self {
-        Self { root, parts: Some(parts) }
-    }
-
-    /// The document, but for what is still text.
-    pub(crate) fn root(self) -> &'a Value {
+    /// The document.
+    pub(crate) fn root(self) -> T {
         self.root
     }
 
     /// What one reference points at, which may be a reference again.
-    pub(crate) fn lookup(self, reference: &str) -> Result<&'a Value, Unresolved> {
+    pub(crate) fn lookup(self, reference: &str) -> Result<T, Unresolved> {
         let fail = |problem| Unresolved { reference: reference.to_owned(), problem };
         let Some(fragment) = reference.strip_prefix('#') else {
             return Err(fail("it points outside the document"));
         };
-        let fragment = String::from_utf8_lossy(&percent_decoded(fragment.as_bytes())).into_owned();
-        // `Value::pointer` knows ~0 and ~1, and answers `None` for what is no pointer (an anchor).
-        let found = match self.parts {
-            Some(parts) => document::lookup(self.root, parts, &fragment),
-            None => self.root.pointer(&fragment),
+        let found = if fragment.contains('%') {
+            self.root.find(&String::from_utf8_lossy(&percent_decoded(fragment.as_bytes())))
+        } else {
+            self.root.find(fragment)
         };
+        // What is no pointer (an anchor) leads nowhere.
         found.ok_or_else(|| fail("nothing is there"))
     }
 
     /// The first value that is no reference, starting at `value`.
-    pub(crate) fn follow(self, mut value: &'a Value) -> Result<&'a Value, Unresolved> {
+    pub(crate) fn follow(self, mut value: T) -> Result<T, Unresolved> {
         for _ in 0..HOPS_MAX {
-            match reference(value) {
+            let next = match value.target() {
                 None => return Ok(value),
-                Some(next) => value = self.lookup(next)?,
-            }
+                Some(next) => self.lookup(next)?,
+            };
+            value = next;
         }
-        let reference = reference(value).unwrap_or_default().to_owned();
+        let reference = value.target().unwrap_or_default().to_owned();
         Err(Unresolved { reference, problem: "it refers to itself" })
     }
 }

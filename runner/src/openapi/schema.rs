@@ -9,11 +9,10 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde_json::{Map, Value, json};
 
-use super::dialect::{bytes_of, complete, is_small};
+use super::dialect::{bytes_of, complete};
 use super::keyword::{self, Holds};
 use super::pattern::is_portable;
-use super::resolve::reference;
-use super::{Resolver, Unresolved, bounded};
+use super::{List, Members, Node, Resolver, Unresolved, bounded};
 
 /// Largest schema with all references replaced, in bytes, nearly.
 const INLINE_BYTES_MAX: usize = 12 << 10;
@@ -39,20 +38,20 @@ pub(crate) struct Built {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Builder<'a> {
     /// Follows its references.
-    resolver: Resolver<'a>,
+    resolver: Resolver<Node<'a>>,
     /// Whether it is a 3.0 document, where what stands beside a `$ref` is ignored.
     ignores_siblings: bool,
 }
 
 impl<'a> Builder<'a> {
     /// For a document.
-    pub(crate) fn new(resolver: Resolver<'a>) -> Self {
-        let version = resolver.root().get("openapi").and_then(Value::as_str).unwrap_or_default();
+    pub(crate) fn new(resolver: Resolver<Node<'a>>) -> Self {
+        let version = resolver.root().get("openapi").and_then(Node::as_str).unwrap_or_default();
         Self { resolver, ignores_siblings: version.starts_with("3.0") }
     }
 
     /// Makes the schemas of one tool together, so that they share their definitions.
-    pub(crate) fn build(&self, roots: &[&'a Value]) -> Result<Built, Unresolved> {
+    pub(crate) fn build(&self, roots: &[Node<'a>]) -> Result<Built, Unresolved> {
         let mut cyclic = BTreeSet::new();
         for _ in 0..PASSES_MAX {
             let known = cyclic.len();
@@ -116,9 +115,9 @@ impl<'a> Pass<'a> {
     }
 
     /// Makes all roots, then the definitions they came to need.
-    fn run(&mut self, roots: &[&'a Value]) -> Result<Built, Unresolved> {
+    fn run(&mut self, roots: &[Node<'a>]) -> Result<Built, Unresolved> {
         let mut schemas = Vec::with_capacity(roots.len());
-        for root in roots {
+        for root in roots.iter().copied() {
             // A root is always replaced: the caller wants to see its properties.
             let target = self.builder.resolver.follow(root)?;
             schemas.push(self.schema(target)?);
@@ -135,19 +134,19 @@ impl<'a> Pass<'a> {
     }
 
     /// One schema. What is no schema at all accepts anything.
-    fn schema(&mut self, value: &'a Value) -> Result<Value, Unresolved> {
-        match value {
-            Value::Bool(false) => Ok(json!({"not": {}})),
-            Value::Object(map) => match reference(value) {
+    fn schema(&mut self, value: Node<'a>) -> Result<Value, Unresolved> {
+        match value.as_object() {
+            Some(map) => match value.reference() {
                 Some(target) => self.reference(target, map),
                 None => Ok(Value::Object(self.keywords(map)?)),
             },
-            _ => Ok(Value::Object(Map::new())),
+            None if value.as_bool() == Some(false) => Ok(json!({"not": {}})),
+            None => Ok(Value::Object(Map::new())),
         }
     }
 
     /// A reference and what stands beside it.
-    fn reference(&mut self, target: &'a str, beside: &'a Map<String, Value>) -> Result<Value, Unresolved> {
+    fn reference(&mut self, target: &'a str, beside: Members<'a>) -> Result<Value, Unresolved> {
         let value = self.builder.resolver.lookup(target)?;
         let mut schema = if self.is_too_large() {
             Value::Object(Map::new())
@@ -163,7 +162,7 @@ impl<'a> Pass<'a> {
             self.nest.pop();
             schema?
         };
-        if beside.len() > 1
+        if beside.is_several()
             && let Some(schema) = schema.as_object_mut()
         {
             let beside = self.keywords(beside)?;
@@ -174,7 +173,7 @@ impl<'a> Pass<'a> {
     }
 
     /// A `$ref` to a definition, which is made later; or just a type when there are too many.
-    fn defined(&mut self, target: &'a str, value: &'a Value) -> Result<Value, Unresolved> {
+    fn defined(&mut self, target: &'a str, value: Node<'a>) -> Result<Value, Unresolved> {
         if !self.names.contains_key(target) {
             if self.defines_no_more() {
                 return self.stub(value);
@@ -189,12 +188,11 @@ impl<'a> Pass<'a> {
     }
 
     /// The type of a schema, without anything it refers to.
-    fn stub(&mut self, value: &'a Value) -> Result<Value, Unresolved> {
+    fn stub(&mut self, value: Node<'a>) -> Result<Value, Unresolved> {
         let value = self.builder.resolver.follow(value)?;
         let mut stub = Map::new();
         if let Some(map) = value.as_object() {
-            let kept =
-                map.iter().filter(|(keyword, _)| matches!(keyword.as_str(), "type" | "enum" | "format"));
+            let kept = map.filter(|(keyword, _)| matches!(*keyword, "type" | "enum" | "format"));
             for (keyword, value) in kept {
                 self.keyword(&mut stub, keyword, value)?;
             }
@@ -215,7 +213,7 @@ impl<'a> Pass<'a> {
     }
 
     /// The keywords of one schema object.
-    fn keywords(&mut self, map: &'a Map<String, Value>) -> Result<Map<String, Value>, Unresolved> {
+    fn keywords(&mut self, map: Members<'a>) -> Result<Map<String, Value>, Unresolved> {
         let mut schema = Map::new();
         for (keyword, value) in map {
             self.keyword(&mut schema, keyword, value)?;
@@ -231,26 +229,39 @@ impl<'a> Pass<'a> {
         &mut self,
         schema: &mut Map<String, Value>,
         keyword: &'a str,
-        value: &'a Value,
+        value: Node<'a>,
     ) -> Result<(), Unresolved> {
         let Some(holds) = keyword::holds(keyword) else {
             return Ok(());
         };
-        let (keyword, made) = match (holds, value) {
-            (Holds::Schema, Value::Bool(_)) if keyword.ends_with("Properties") => (keyword, value.clone()),
+        let list = value.as_array().filter(|list| !list.is_empty());
+        let (keyword, made) = match holds {
+            Holds::Schema if keyword.ends_with("Properties") && value.is_boolean() => {
+                (keyword, value.value())
+            }
             // The tuple of the drafts before 2020-12.
-            (Holds::Schema, Value::Array(list)) if keyword == "items" => ("prefixItems", self.list(list)?),
-            (Holds::Schema, _) => (keyword, self.schema(value)?),
-            (Holds::Schemas, Value::Array(list)) if !list.is_empty() => (keyword, self.list(list)?),
-            (Holds::Named, Value::Object(named)) => (keyword, self.named(keyword, named)?),
-            (Holds::Schemas | Holds::Named, _) => return Ok(()),
-            (Holds::Words, Value::String(words)) => (keyword, Value::String(bounded(words, WORDS_MAX))),
-            (Holds::Data, _) if !is_small(value) => return Ok(()),
-            (Holds::List, Value::Array(list)) if keyword == "examples" => (
-                keyword,
-                Value::Array(list.iter().filter(|sample| is_small(sample)).take(2).cloned().collect()),
-            ),
-            _ if keyword::fits(holds, value) => (keyword, value.clone()),
+            Holds::Schema => match value.as_array().filter(|_| keyword == "items") {
+                Some(list) => ("prefixItems", self.list(list)?),
+                None => (keyword, self.schema(value)?),
+            },
+            Holds::Schemas => match list {
+                Some(list) => (keyword, self.list(list)?),
+                None => return Ok(()),
+            },
+            Holds::Named => match value.as_object() {
+                Some(named) => (keyword, self.named(keyword, named)?),
+                None => return Ok(()),
+            },
+            Holds::Words => match value.as_str() {
+                Some(words) => (keyword, Value::String(bounded(words, WORDS_MAX))),
+                None => return Ok(()),
+            },
+            Holds::Data if !value.is_small() => return Ok(()),
+            Holds::List if keyword == "examples" && value.as_array().is_some() => {
+                let samples = value.as_array().into_iter().flatten();
+                (keyword, samples.filter(|sample| sample.is_small()).take(2).map(Node::value).collect())
+            }
+            _ if keyword::fits(holds, value) => (keyword, value.value()),
             _ => return Ok(()),
         };
         if !matches!(holds, Holds::Schema | Holds::Schemas | Holds::Named) {
@@ -262,37 +273,37 @@ impl<'a> Pass<'a> {
     }
 
     /// A list of schemas.
-    fn list(&mut self, list: &'a [Value]) -> Result<Value, Unresolved> {
-        list.iter().map(|value| self.schema(value)).collect()
+    fn list(&mut self, list: List<'a>) -> Result<Value, Unresolved> {
+        list.map(|value| self.schema(value)).collect()
     }
 
     /// Schemas by name; of properties, only those a caller may set.
-    fn named(&mut self, keyword: &str, named: &'a Map<String, Value>) -> Result<Value, Unresolved> {
+    fn named(&mut self, keyword: &str, named: Members<'a>) -> Result<Value, Unresolved> {
         let mut made = Map::new();
         for (name, value) in named {
             if keyword == "properties" && self.is_read_only(value) {
                 continue;
             }
             self.spent_bytes += name.len() + 4;
-            made.insert(name.clone(), self.schema(value)?);
+            made.insert(name.to_owned(), self.schema(value)?);
         }
         Ok(Value::Object(made))
     }
 
     /// Whether a property is only ever sent by the server.
-    fn is_read_only(&self, value: &Value) -> bool {
-        let says = |value: &Value| value.get("readOnly") == Some(&Value::Bool(true));
+    fn is_read_only(&self, value: Node<'a>) -> bool {
+        let says = |value: Node<'_>| value.get("readOnly").is_some_and(Node::is_true);
         says(value) || self.builder.resolver.follow(value).is_ok_and(says)
     }
 
     /// Takes properties out of `required` that no caller may set, also when another part of an `allOf` has
     /// them.
-    fn drop_read_only(&self, schema: &mut Map<String, Value>, map: &Map<String, Value>) {
-        let parts = map.get("allOf").and_then(Value::as_array).into_iter().flatten();
+    fn drop_read_only(&self, schema: &mut Map<String, Value>, map: Members<'a>) {
+        let parts = map.get("allOf").and_then(Node::as_array).into_iter().flatten();
         let parts = parts.filter_map(|part| self.builder.resolver.follow(part).ok()?.as_object());
         let properties = parts.chain([map]).filter_map(|part| part.get("properties")?.as_object()).flatten();
         let dropped: BTreeSet<&str> =
-            properties.filter(|(_, value)| self.is_read_only(value)).map(|(name, _)| name.as_str()).collect();
+            properties.filter(|(_, value)| self.is_read_only(*value)).map(|(name, _)| name).collect();
         if dropped.is_empty() {
             return;
         }

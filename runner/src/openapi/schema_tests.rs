@@ -1,11 +1,14 @@
 //! Schemas of documents, as tools show them.
 
 use super::*;
+use crate::openapi::Document;
+use crate::openapi::resolve::Look;
 
 /// The schema at `pointer`, and its definitions.
 fn build(document: &Value, pointer: &str) -> (Value, Value) {
-    let root = document.pointer(pointer).unwrap();
-    let mut built = Builder::new(Resolver::new(document)).build(&[root]).unwrap();
+    let document = Document::from(document.clone());
+    let root = document.root().find(pointer).unwrap();
+    let mut built = Builder::new(document.resolver()).build(&[root]).unwrap();
     (built.schemas.remove(0), Value::Object(built.defs))
 }
 
@@ -76,8 +79,8 @@ fn read_only_properties_cannot_be_set() {
 
 #[test]
 fn what_leads_nowhere_is_an_error_of_this_schema() {
-    let document = json!({"openapi": "3.0.0", "s": {"items": {"$ref": "#/nope"}}});
-    let error = Builder::new(Resolver::new(&document)).build(&[&document["s"]]).unwrap_err();
+    let document = Document::from(json!({"openapi": "3.0.0", "s": {"items": {"$ref": "#/nope"}}}));
+    let error = Builder::new(document.resolver()).build(&[document.root().get("s").unwrap()]).unwrap_err();
     assert!(error.to_string().contains("#/nope"));
 }
 

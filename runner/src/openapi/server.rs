@@ -6,6 +6,8 @@ use http::Uri;
 use http::uri::{Authority, PathAndQuery, Scheme};
 use serde_json::Value;
 
+use super::Node;
+
 /// Scheme, host, port and the path in front of every operation's. The first three are pinned: no argument
 /// of a call can change them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,9 +68,9 @@ pub(crate) fn is_url(source: &str) -> bool {
 
 /// The first server of a `servers` list: variables filled in, relative URLs made absolute by the
 /// document's own. `None` when the list is absent or empty.
-pub(super) fn first(holder: &Value, document_url: Option<&str>) -> Option<Result<Base, String>> {
-    let server = holder.get("servers")?.as_array()?.first()?;
-    let url = server.get("url").and_then(Value::as_str).unwrap_or("/");
+pub(super) fn first(holder: Node<'_>, document_url: Option<&str>) -> Option<Result<Base, String>> {
+    let server = holder.get("servers")?.as_array()?.next()?;
+    let url = server.get("url").and_then(Node::as_str).unwrap_or("/");
     let url = fill(url, server.get("variables"));
     if is_url(&url) {
         return Some(Base::parse(&url));
@@ -111,8 +113,8 @@ pub(super) fn relative(url: &str, document_url: Option<&str>) -> Result<Base, St
 }
 
 /// Puts each variable's default (else its first allowed value) in its place.
-fn fill(url: &str, variables: Option<&Value>) -> String {
-    let Some(variables) = variables.and_then(Value::as_object) else {
+fn fill(url: &str, variables: Option<Node<'_>>) -> String {
+    let Some(variables) = variables.and_then(Node::as_object) else {
         return url.to_owned();
     };
     // Built from the template in one pass: what a variable brings in is never looked at again.
@@ -126,9 +128,9 @@ fn fill(url: &str, variables: Option<&Value>) -> String {
             continue;
         };
         let variable = variables.get(name);
-        let value = variable.and_then(|v| v.get("default").or_else(|| v.get("enum")?.get(0)));
-        match value {
-            Some(Value::String(text)) => filled.push_str(text),
+        let value = variable.and_then(|v| v.get("default").or_else(|| v.get("enum")?.as_array()?.next()));
+        match value.map(Node::value) {
+            Some(Value::String(text)) => filled.push_str(&text),
             Some(Value::Number(number)) => filled.push_str(&number.to_string()),
             _ => {
                 filled.push('{');
@@ -147,10 +149,11 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::openapi::Document;
 
     /// The first server of a document, as text.
     fn base(holder: &Value, document_url: Option<&str>) -> String {
-        match first(holder, document_url) {
+        match first(Document::from(holder.clone()).root(), document_url) {
             None => "none".to_owned(),
             Some(Ok(base)) => base.to_string(),
             Some(Err(reason)) => reason,

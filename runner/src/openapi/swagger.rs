@@ -59,7 +59,7 @@ struct Translator<'a> {
     /// The whole of it.
     document: &'a Value,
     /// Its references.
-    resolver: Resolver<'a>,
+    resolver: Resolver<&'a Value>,
 }
 
 impl<'a> Translator<'a> {

@@ -10,7 +10,7 @@ use super::name::Names;
 use super::read::{self, Found, Half, OUTPUTS_BYTES_MAX};
 use super::{Skipped, pages};
 use crate::config::{AuthConfig, KeyPlace};
-use crate::openapi::{Base, Document, DocumentError, Place, bounded, document_server, is_url};
+use crate::openapi::{Base, Document, DocumentError, Node, Place, bounded, document_server, is_url};
 
 /// Characters of an API's title.
 const TITLE_MAX: usize = 100;
@@ -79,8 +79,8 @@ impl CompileOptions {
     }
 
     /// Where a document was read. In 3.2 it may say itself where it is.
-    pub(super) fn url_of<'a>(&'a self, document: &'a Value) -> Option<&'a str> {
-        let said = document.get("$self").and_then(Value::as_str).filter(|url| is_url(url));
+    pub(super) fn url_of<'a>(&'a self, document: Node<'a>) -> Option<&'a str> {
+        let said = document.get("$self").and_then(Node::as_str).filter(|url| is_url(url));
         said.or(self.document_url.as_deref())
     }
 
@@ -100,7 +100,7 @@ pub(crate) fn compile(
     threads: usize,
 ) -> Result<Draft, DocumentError> {
     let found = read::all(document, options, threads);
-    let document = document.read();
+    let document = document.root();
     let mut compiler = Compiler {
         document,
         options,
@@ -122,7 +122,8 @@ pub(crate) fn compile(
         }
     }
     let mut draft = compiler.draft;
-    let title = document.pointer("/info/title").and_then(Value::as_str).unwrap_or_default();
+    let title =
+        document.get("info").and_then(|info| info.get("title")).and_then(Node::as_str).unwrap_or_default();
     draft.head.title = bounded(title, TITLE_MAX);
     draft.head.skipped = skipped;
     draft.head.bases = compiler.bases.iter().map(ToString::to_string).collect();
@@ -143,8 +144,8 @@ fn outputs_bytes(found: &[Found]) -> usize {
 
 /// A catalogue as it grows: all that one tool needs to know of the others.
 struct Compiler<'a> {
-    /// What is compiled, but for what is in its parts.
-    document: &'a Value,
+    /// What is compiled.
+    document: Node<'a>,
     /// The configuration.
     options: &'a CompileOptions,
     /// Whether tools tell what their answers look like.

@@ -4,7 +4,7 @@
 use std::sync::LazyLock;
 
 use http::HeaderName;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::body::{Body, Format};
 use super::encode::Style;
@@ -12,7 +12,7 @@ use super::name::Names;
 use super::payload::{self, ANYTHING, Asked, is_json};
 use super::route::{Parameter, Piece};
 use super::template::Template;
-use crate::openapi::{self, Builder, Built, Operation, Place, Resolver, bounded};
+use crate::openapi::{self, Builder, Built, Node, Operation, Place, Resolver, Tree, bounded};
 
 /// Characters of an argument's description.
 const WORDS_MAX: usize = 600;
@@ -52,12 +52,12 @@ pub(super) struct Input {
 }
 
 /// A path parameter that the document uses and does not declare.
-static UNDECLARED: LazyLock<Value> = LazyLock::new(|| json!({"schema": {"type": "string"}}));
+static UNDECLARED: LazyLock<Tree> = LazyLock::new(|| Tree::known(r#"{"schema": {"type": "string"}}"#));
 
 /// Reads an operation. `is_supplied` tells the parameters that the configuration gives.
 pub(super) fn read<'a>(
     operation: &Operation<'a>,
-    resolver: Resolver<'a>,
+    resolver: Resolver<Node<'a>>,
     builder: Builder<'a>,
     is_supplied: &dyn Fn(Place, &str) -> bool,
 ) -> Result<Input, String> {
@@ -65,8 +65,8 @@ pub(super) fn read<'a>(
     let body = payload::asked(operation, resolver)?;
     let asked = parameters(operation, resolver, &template, is_supplied)?;
 
-    let parameters = asked.iter().map(|parameter| parameter.schema().0.unwrap_or(&ANYTHING));
-    let roots: Vec<&Value> = parameters.chain(body.map(|body| body.schema)).collect();
+    let parameters = asked.iter().map(|parameter| parameter.schema().0.unwrap_or_else(|| ANYTHING.root()));
+    let roots: Vec<Node<'_>> = parameters.chain(body.map(|body| body.schema)).collect();
     let Built { mut schemas, defs } = builder.build(&roots).map_err(|reason| reason.to_string())?;
     let body_schema = if body.is_some() { schemas.pop() } else { None };
 
@@ -96,14 +96,14 @@ pub(super) fn read<'a>(
 /// The parameters an operation's tool has: those of the path in its order, then the others in theirs.
 fn parameters<'a>(
     operation: &Operation<'a>,
-    resolver: Resolver<'a>,
+    resolver: Resolver<Node<'a>>,
     template: &Template<'a>,
     is_supplied: &dyn Fn(Place, &str) -> bool,
 ) -> Result<Vec<openapi::Parameter<'a>>, String> {
     let declared = operation.parameters(resolver).map_err(|reason| reason.to_string())?;
     let in_path = template.names.iter().map(|name| {
         let known = declared.iter().find(|p| p.place == Place::Path && p.name == *name).copied();
-        known.unwrap_or(openapi::Parameter { place: Place::Path, name, value: &UNDECLARED })
+        known.unwrap_or(openapi::Parameter { place: Place::Path, name, value: UNDECLARED.root() })
     });
     let others = declared.iter().copied().filter(|parameter| match parameter.place {
         Place::Path => false,
@@ -116,7 +116,7 @@ fn parameters<'a>(
     });
     let in_query = template.in_query.iter().map(|(key, name)| {
         let known = declared.iter().find(|parameter| parameter.name == *name || parameter.name == *key);
-        let value = known.map_or(&*UNDECLARED, |parameter| parameter.value);
+        let value = known.map_or_else(|| UNDECLARED.root(), |parameter| parameter.value);
         openapi::Parameter { place: Place::Query, name: key, value }
     });
     Ok(in_path.chain(in_query).chain(others).collect())
@@ -128,15 +128,15 @@ fn is_free_header(name: &str) -> bool {
 }
 
 /// A parameter's schema with the parameter's own words.
-fn described(schema: Value, holder: &Value) -> Value {
+fn described(schema: Value, holder: Node<'_>) -> Value {
     let mut schema = match schema {
         Value::Object(schema) => schema,
         _ => Map::new(),
     };
-    if let Some(words) = holder.get("description").and_then(Value::as_str).filter(|words| !words.is_empty()) {
+    if let Some(words) = holder.get("description").and_then(Node::as_str).filter(|words| !words.is_empty()) {
         schema.insert("description".to_owned(), Value::String(bounded(words, WORDS_MAX)));
     }
-    if holder.get("deprecated") == Some(&Value::Bool(true)) {
+    if holder.get("deprecated").is_some_and(Node::is_true) {
         schema.insert("deprecated".to_owned(), Value::Bool(true));
     }
     Value::Object(schema)
@@ -145,7 +145,7 @@ fn described(schema: Value, holder: &Value) -> Value {
 /// A parameter's row in the table. What a style does not say is what the specification says.
 fn row(parameter: &openapi::Parameter<'_>, argument: Box<str>) -> Parameter {
     let (_, media_type) = parameter.schema();
-    let style = parameter.value.get("style").and_then(Value::as_str).unwrap_or_default();
+    let style = parameter.value.get("style").and_then(Node::as_str).unwrap_or_default();
     let style = match (media_type.is_some_and(is_json), parameter.place, style) {
         (true, ..) => Style::Json,
         (_, Place::Path, "label") => Style::Label,
@@ -158,7 +158,7 @@ fn row(parameter: &openapi::Parameter<'_>, argument: Box<str>) -> Parameter {
         (_, Place::Query | Place::Cookie | Place::Querystring, _) => Style::Form,
         (_, Place::Path | Place::Header, _) => Style::Simple,
     };
-    let flag = |keyword: &str| parameter.value.get(keyword).and_then(Value::as_bool);
+    let flag = |keyword: &str| parameter.value.get(keyword).and_then(Node::as_bool);
     Parameter {
         argument,
         wire: parameter.name.into(),
@@ -258,6 +258,6 @@ impl Gathered {
 }
 
 /// The whole body's schema; the request body's words serve where it has none of its own.
-fn described_body(schema: Value, holder: &Value) -> Value {
+fn described_body(schema: Value, holder: Node<'_>) -> Value {
     if schema.get("description").is_some() { schema } else { described(schema, holder) }
 }

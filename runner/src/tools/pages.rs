@@ -6,11 +6,10 @@ use std::fmt::Write;
 use std::io;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use super::encode::encoded;
 use super::{Catalogue, Entry, counted};
-use crate::openapi::bounded;
+use crate::openapi::{Node, bounded};
 
 /// The page of the API.
 pub(crate) const ABOUT: &str = "openapi://about";
@@ -76,7 +75,7 @@ impl Tally {
 }
 
 /// A document's text under a keyword, without space around it.
-fn said<'a>(value: &'a Value, keyword: &str) -> Option<&'a str> {
+fn said<'a>(value: Node<'a>, keyword: &str) -> Option<&'a str> {
     value.get(keyword)?.as_str().map(str::trim).filter(|text| !text.is_empty())
 }
 
@@ -87,21 +86,19 @@ fn first_line(text: &str) -> String {
 }
 
 /// Where more is written: `externalDocs`.
-fn elsewhere(value: &Value) -> Option<String> {
+fn elsewhere(value: Node<'_>) -> Option<String> {
     let docs = value.get("externalDocs")?;
     let url = said(docs, "url")?;
     Some(said(docs, "description").map_or_else(|| format!("More: {url}"), |words| format!("{words}: {url}")))
 }
 
 /// The pages of a document with these tools.
-pub(super) fn pages(document: &Value, tally: Tally) -> Vec<Page> {
-    let declared: Vec<&Value> =
-        document.get("tags").and_then(Value::as_array).into_iter().flatten().collect();
-    let names: Vec<&str> = declared.iter().filter_map(|tag| said(tag, "name")).collect();
+pub(super) fn pages(document: Node<'_>, tally: Tally) -> Vec<Page> {
+    let declared: Vec<Node<'_>> =
+        document.get("tags").and_then(Node::as_array).into_iter().flatten().collect();
+    let names: Vec<&str> = declared.iter().filter_map(|tag| said(*tag, "name")).collect();
     let counts = tally.sorted(&names);
-    let nothing = Value::Null;
-    let tag =
-        |name: &str| declared.iter().find(|tag| said(tag, "name") == Some(name)).copied().unwrap_or(&nothing);
+    let tag = |name: &str| declared.iter().find(|tag| said(**tag, "name") == Some(name)).copied();
     let mut pages = vec![about(document, &counts, tag)];
     for (name, count) in counts.iter().take(PAGES_MAX - 1) {
         pages.push(of_tag(name, *count, tag(name)));
@@ -110,28 +107,29 @@ pub(super) fn pages(document: &Value, tally: Tally) -> Vec<Page> {
 }
 
 /// The page of the API.
-fn about<'a>(document: &'a Value, counts: &[(Box<str>, usize)], tag: impl Fn(&str) -> &'a Value) -> Page {
-    let nothing = Value::Null;
-    let info = document.get("info").unwrap_or(&nothing);
-    let title = said(info, "title").unwrap_or("API");
+fn about<'a>(
+    document: Node<'a>,
+    counts: &[(Box<str>, usize)],
+    tag: impl Fn(&str) -> Option<Node<'a>>,
+) -> Page {
+    let info = |keyword: &str| said(document.get("info")?, keyword);
+    let title = info("title").unwrap_or("API");
     let mut text = format!("# {title}\n");
     let mut paragraph = |words: &str| text.extend(["\n", words, "\n"]);
-    match info.get("version") {
-        Some(Value::String(version)) if !version.trim().is_empty() => {
-            paragraph(&format!("Version {}", version.trim()));
-        }
-        // YAML makes a number of it.
-        Some(Value::Number(version)) => paragraph(&format!("Version {version}")),
-        _ => {}
+    // YAML makes a number of it.
+    let version = document.get("info").and_then(|info| info.get("version"));
+    let number = version.filter(|version| version.is_number()).map(|version| version.value().to_string());
+    if let Some(version) = info("version").or(number.as_deref()) {
+        paragraph(&format!("Version {version}"));
     }
-    said(info, "summary").into_iter().for_each(&mut paragraph);
-    if let Some(description) = said(info, "description") {
+    info("summary").into_iter().for_each(&mut paragraph);
+    if let Some(description) = info("description") {
         paragraph(&bounded(description, DESCRIPTION_MAX));
     }
     elsewhere(document).as_deref().into_iter().for_each(&mut paragraph);
-    let terms = said(info, "termsOfService").map(|url| format!("Terms of service: {url}"));
+    let terms = info("termsOfService").map(|url| format!("Terms of service: {url}"));
     let of = |keyword: &str, parts: &[&str]| {
-        let value = info.get(keyword)?;
+        let value = document.get("info")?.get(keyword)?;
         let words: Vec<&str> = parts.iter().filter_map(|part| said(value, part)).collect();
         (!words.is_empty()).then(|| words.join(", "))
     };
@@ -142,14 +140,14 @@ fn about<'a>(document: &'a Value, counts: &[(Box<str>, usize)], tag: impl Fn(&st
         text.push_str("\n## Tags\n\n");
         for (name, count) in counts {
             let tag = tag(name);
-            let words = said(tag, "summary").or_else(|| said(tag, "description")).map(first_line);
+            let words =
+                tag.and_then(|tag| said(tag, "summary").or_else(|| said(tag, "description"))).map(first_line);
             let words = words.map(|words| format!(": {words}")).unwrap_or_default();
             // Writing to a string cannot fail.
             let _ = writeln!(text, "- {name} ({}){words}", counted(*count, "operation"));
         }
     }
-    let description =
-        said(info, "summary").or_else(|| said(info, "description")).map(first_line).unwrap_or_default();
+    let description = info("summary").or_else(|| info("description")).map(first_line).unwrap_or_default();
     Page {
         uri: ABOUT.into(),
         tag: None,
@@ -160,14 +158,15 @@ fn about<'a>(document: &'a Value, counts: &[(Box<str>, usize)], tag: impl Fn(&st
 }
 
 /// The page of a tag, without its operations.
-fn of_tag(name: &str, count: usize, tag: &Value) -> Page {
-    let title = said(tag, "summary").unwrap_or(name);
+fn of_tag(name: &str, count: usize, tag: Option<Node<'_>>) -> Page {
+    let says = |keyword: &str| said(tag?, keyword);
+    let title = says("summary").unwrap_or(name);
     let mut text = format!("# {title}\n");
-    let words = said(tag, "description").map(|words| bounded(words, TAG_MAX));
-    for words in words.into_iter().chain(elsewhere(tag)) {
+    let words = says("description").map(|words| bounded(words, TAG_MAX));
+    for words in words.into_iter().chain(tag.and_then(elsewhere)) {
         text.extend(["\n", &words, "\n"]);
     }
-    let line = said(tag, "description").map(first_line).map(|line| format!(": {line}")).unwrap_or_default();
+    let line = says("description").map(first_line).map(|line| format!(": {line}")).unwrap_or_default();
     Page {
         uri: format!("{TAGS}{}", encoded(name)).into(),
         tag: Some(name.into()),
@@ -178,10 +177,10 @@ fn of_tag(name: &str, count: usize, tag: &Value) -> Page {
 }
 
 /// What every client is told of the API, unless its author says it better (`x-mcp-instructions`) or says nothing.
-pub(super) fn instructions(document: &Value, pages: &[Page]) -> (String, String) {
-    let info = document.get("info").unwrap_or(&Value::Null);
-    let own = document.get("x-mcp-instructions").and_then(Value::as_str);
-    let words = own.or_else(|| said(info, "description")).or_else(|| said(info, "summary"));
+pub(super) fn instructions(document: Node<'_>, pages: &[Page]) -> (String, String) {
+    let info = |keyword: &str| said(document.get("info")?, keyword);
+    let own = document.get("x-mcp-instructions").and_then(Node::as_str);
+    let words = own.or_else(|| info("description")).or_else(|| info("summary"));
     let words = words.map(|words| bounded(words, WORDS_MAX)).unwrap_or_default();
     let mut tags = String::new();
     for tag in pages.iter().filter_map(|page| page.tag.as_deref()) {
@@ -222,7 +221,7 @@ impl Catalogue {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::super::tests::{catalogue, options};
     use super::*;

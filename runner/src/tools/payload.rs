@@ -1,28 +1,30 @@
 //! The body of an operation as its tool takes it: which of the document's media types is sent, and what of its
 //! schema an argument cannot be asked for (files, XML). Made once, from the document.
 
+use std::sync::LazyLock;
+
 use http::Method;
 use serde_json::{Map, Value, json};
 
 use super::body::{Field, Format};
 use super::encode::Style;
 use super::{file, words};
-use crate::openapi::{Operation, Resolver};
+use crate::openapi::{Members, Node, Operation, Resolver, Tree};
 
 /// A schema that says nothing.
-pub(super) static ANYTHING: Value = Value::Bool(true);
+pub(super) static ANYTHING: LazyLock<Tree> = LazyLock::new(|| Tree::known("true"));
 
 /// A body as the document has it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Asked<'a> {
     /// Its request body object.
-    pub(super) value: &'a Value,
+    pub(super) value: Node<'a>,
     /// The media type to send.
     pub(super) media_type: &'a str,
     /// Its schema.
-    pub(super) schema: &'a Value,
+    pub(super) schema: Node<'a>,
     /// How the members of a form are encoded.
-    encoding: Option<&'a Map<String, Value>>,
+    encoding: Option<Members<'a>>,
 }
 
 /// What kinds of media types there are, the ones that suit a model best first.
@@ -84,18 +86,19 @@ impl Kind {
 /// The body of an operation; `None` where it has none to send.
 pub(super) fn asked<'a>(
     operation: &Operation<'a>,
-    resolver: Resolver<'a>,
+    resolver: Resolver<Node<'a>>,
 ) -> Result<Option<Asked<'a>>, String> {
     let Some(written) = operation.value.get("requestBody") else {
         return Ok(None);
     };
     let value = resolver.follow(written).map_err(|reason| reason.to_string())?;
-    let content = value.get("content").and_then(Value::as_object);
+    let content = value.get("content").and_then(Node::as_object);
     // In 3.2 a media type may be a reference.
     let kinds = content.into_iter().flatten().map(|(media_type, media)| {
         let media = resolver.follow(media).unwrap_or(media);
-        let schema = media.get("schema").or_else(|| media.get("itemSchema")).unwrap_or(&ANYTHING);
-        let encoding = media.get("encoding").and_then(Value::as_object);
+        let schema =
+            media.get("schema").or_else(|| media.get("itemSchema")).unwrap_or_else(|| ANYTHING.root());
+        let encoding = media.get("encoding").and_then(Node::as_object);
         (rank(media_type, schema, resolver), Asked { value, media_type, schema, encoding })
     });
     let best = kinds.min_by_key(|(rank, _)| *rank).map(|(_, asked)| asked);
@@ -105,13 +108,19 @@ pub(super) fn asked<'a>(
 }
 
 /// Which of several media types is sent: the lowest.
-fn rank(media_type: &str, schema: &Value, resolver: Resolver<'_>) -> (Kind, bool) {
+fn rank(media_type: &str, schema: Node<'_>, resolver: Resolver<Node<'_>>) -> (Kind, bool) {
     let schema = resolver.follow(schema).unwrap_or(schema);
-    let members = schema.get("properties").and_then(Value::as_object);
+    let members = schema.get("properties").and_then(Node::as_object);
     let has_files = members.into_iter().flatten().any(|(_, member)| {
         let member = resolver.follow(member).unwrap_or(member);
-        is_file(member)
-            || member.get("items").is_some_and(|items| is_file(resolver.follow(items).unwrap_or(items)))
+        let says_file = |schema: Node<'_>| {
+            is_file_by(
+                |keyword| schema.get(keyword).and_then(Node::as_str),
+                schema.get("contentEncoding").is_some(),
+            )
+        };
+        says_file(member)
+            || member.get("items").is_some_and(|items| says_file(resolver.follow(items).unwrap_or(items)))
     });
     let kind = match Kind::of(media_type) {
         // A file cannot stand in these, whatever the document says.
@@ -119,7 +128,7 @@ fn rank(media_type: &str, schema: &Value, resolver: Resolver<'_>) -> (Kind, bool
         kind => kind,
     };
     // Of several JSON patches, one whose schema is a list comes after one whose schema is an object.
-    (kind, schema.get("type").is_some_and(|kind| kind == "array"))
+    (kind, schema.get("type").is_some_and(|kind| kind.as_str() == Some("array")))
 }
 
 /// A media type without its parameters.
@@ -134,19 +143,23 @@ pub(super) fn is_json(media_type: &str) -> bool {
 
 /// Whether a schema is one of bytes.
 fn is_file(schema: &Value) -> bool {
-    let says = |keyword: &str| schema.get(keyword).and_then(Value::as_str);
+    is_file_by(|keyword| schema.get(keyword).and_then(Value::as_str), schema.get("contentEncoding").is_some())
+}
+
+/// Whether a schema that says these texts is one of bytes.
+fn is_file_by<'a>(says: impl Fn(&str) -> Option<&'a str>, has_encoding: bool) -> bool {
     // 3.1 says it by a type of content, unless that is encoded into the text.
     let is_content =
         says("contentMediaType").is_some_and(|kind| !matches!(Kind::of(kind), Kind::Json | Kind::Plain));
     says("format").is_some_and(|format| matches!(format, "binary" | "file"))
         || says("type") == Some("file")
-        || (is_content && schema.get("contentEncoding").is_none())
+        || (is_content && !has_encoding)
 }
 
 impl Asked<'_> {
     /// Whether every call has one.
     pub(super) fn is_required(&self) -> bool {
-        self.value.get("required") == Some(&Value::Bool(true))
+        self.value.get("required").is_some_and(Node::is_true)
     }
 
     /// What stands behind `Content-Type`.
@@ -192,11 +205,11 @@ impl Asked<'_> {
         let members = schema.get_mut("properties").and_then(Value::as_object_mut);
         for (name, member) in members.into_iter().flatten() {
             let encoding = self.encoding.and_then(|all| all.get(name));
-            let media_type = encoding.and_then(|said| said.get("contentType")).and_then(Value::as_str);
+            let media_type = encoding.and_then(|said| said.get("contentType")).and_then(Node::as_str);
             let is_file = may_have_files && make_file(member, defs, media_type);
             let style = encoding.and_then(|said| style(said, member));
             let allow_reserved =
-                encoding.is_some_and(|said| said.get("allowReserved") == Some(&Value::Bool(true)));
+                encoding.is_some_and(|said| said.get("allowReserved").is_some_and(Node::is_true));
             if is_file || style.is_some() || allow_reserved || media_type.is_some() {
                 let media_type = media_type.map(Into::into);
                 fields.push(Field { name: name.as_str().into(), style, allow_reserved, media_type, is_file });
@@ -207,9 +220,9 @@ impl Asked<'_> {
 }
 
 /// The style of a form's field, where the document says anything of it.
-fn style(encoding: &Value, member: &Value) -> Option<(Style, bool)> {
-    let explode = encoding.get("explode").and_then(Value::as_bool);
-    let style = match encoding.get("style").and_then(Value::as_str) {
+fn style(encoding: Node<'_>, member: &Value) -> Option<(Style, bool)> {
+    let explode = encoding.get("explode").and_then(Node::as_bool);
+    let style = match encoding.get("style").and_then(Node::as_str) {
         Some("spaceDelimited") => Style::Space,
         Some("pipeDelimited") => Style::Pipe,
         Some("tabDelimited") => Style::Tab,

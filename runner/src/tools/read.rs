@@ -12,7 +12,9 @@ use super::compile::{CompileOptions, Target};
 use super::filter::Facts;
 use super::route::{Mock, Route};
 use super::{Tool, input, security, words};
-use crate::openapi::{Base, Builder, Document, Examples, Operation, Place, Resolver, operations, output};
+use crate::openapi::{
+    Base, Builder, Document, Examples, Node, Operation, Place, Resolver, operations, output,
+};
 
 /// Bytes of a mock answer's body.
 const MOCK_BYTES_MAX: usize = 64 << 10;
@@ -55,10 +57,10 @@ pub(super) fn all(document: &Document, options: &CompileOptions, threads: usize)
         let mut done = Vec::new();
         loop {
             let at = next.fetch_add(1, Ordering::Relaxed);
-            let Some(path) = paths.get(at) else {
+            let Some((path, written)) = paths.get(at) else {
                 return done;
             };
-            done.push((at, reader.path(path)));
+            done.push((at, reader.path(path, *written)));
         }
     };
     let mut all = thread::scope(|scope| {
@@ -80,7 +82,7 @@ struct Reader<'a, 'b> {
     /// It.
     document: &'a Document,
     /// Its references.
-    resolver: Resolver<'a>,
+    resolver: Resolver<Node<'a>>,
     /// Its schemas.
     builder: Builder<'a>,
     /// The configuration.
@@ -89,13 +91,13 @@ struct Reader<'a, 'b> {
     outputs_bytes: AtomicUsize,
 }
 
-impl Reader<'_, '_> {
+impl<'a> Reader<'a, '_> {
     /// The operations of a path.
-    fn path(&self, path: &str) -> Vec<Found> {
-        let Some(written) = self.document.path(path) else {
+    fn path(&self, path: &'a str, written: Option<Node<'a>>) -> Vec<Found> {
+        let Some(written) = written else {
             return vec![Found::Skipped(path.to_owned(), "it is more than JSON allows".to_owned())];
         };
-        let read = |found: Result<Operation<'_>, (&str, String)>| match found {
+        let read = |found: Result<Operation<'a>, (&str, String)>| match found {
             Ok(operation) if !self.wants(&operation) => Found::LeftOut,
             Ok(operation) => match self.half(&operation) {
                 Ok(half) => Found::Tool(Box::new(half)),
@@ -103,11 +105,11 @@ impl Reader<'_, '_> {
             },
             Err((path, reason)) => Found::Skipped(path.to_owned(), reason),
         };
-        operations(self.resolver, path, &written).into_iter().map(read).collect()
+        operations(self.resolver, path, written).into_iter().map(read).collect()
     }
 
     /// Whether an operation is to become a tool at all.
-    fn wants(&self, operation: &Operation<'_>) -> bool {
+    fn wants(&self, operation: &Operation<'a>) -> bool {
         let facts = Facts {
             tags: &operation.tags(),
             path: operation.path,
@@ -119,7 +121,7 @@ impl Reader<'_, '_> {
     }
 
     /// The schema of an operation's answers. Once all of them are too much, they are not needed.
-    fn output(&self, operation: &Operation<'_>) -> Option<Box<RawValue>> {
+    fn output(&self, operation: &Operation<'a>) -> Option<Box<RawValue>> {
         if self.outputs_bytes.load(Ordering::Relaxed) > OUTPUTS_BYTES_MAX {
             return None;
         }
@@ -129,7 +131,7 @@ impl Reader<'_, '_> {
     }
 
     /// An operation, as far as it is about nothing else.
-    fn half(&self, operation: &Operation<'_>) -> Result<Half, String> {
+    fn half(&self, operation: &Operation<'a>) -> Result<Half, String> {
         let options = self.options;
         let supplied = |place: Place, name: &str| options.is_supplied(place, name);
         let input = input::read(operation, self.resolver, self.builder, &supplied)?;
@@ -154,20 +156,20 @@ impl Reader<'_, '_> {
                 query: input.query.into(),
                 parameters: input.parameters,
                 body: input.body,
-                security: security::read(self.document.read(), operation.value),
+                security: security::read(self.document.root(), operation.value),
                 accept: operation.accept(self.resolver).into(),
                 mock: (options.target == Target::Mock).then(|| self.mock(operation)),
             },
         };
         Ok(Half {
             id: words::id(operation).map(str::to_owned),
-            server: operation.server(options.url_of(self.document.read())),
+            server: operation.server(options.url_of(self.document.root())),
             record,
         })
     }
 
     /// The answer an operation gives without being called.
-    fn mock(&self, operation: &Operation<'_>) -> Mock {
+    fn mock(&self, operation: &Operation<'a>) -> Mock {
         let sample = Examples::new(self.resolver).answer(operation.value);
         let body = sample.body.map(|body| match body {
             // An example of a text is the text.

@@ -80,7 +80,7 @@ fn types(schema: &Value) -> impl Iterator<Item = &str> {
 /// One run over a tree of values.
 struct Check<'a> {
     /// Follows references into the tool's own `$defs`.
-    root: Resolver<'a>,
+    root: Resolver<&'a Value>,
     /// What was found.
     problems: Vec<String>,
 }

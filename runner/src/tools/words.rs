@@ -3,9 +3,8 @@
 
 use http::Method;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
-use crate::openapi::{Operation, bounded};
+use crate::openapi::{Node, Operation, bounded};
 
 /// Characters of a tool's description.
 const DESCRIPTION_MAX: usize = 1_200;
@@ -33,7 +32,7 @@ fn text<'a>(operation: &Operation<'a>, keyword: &str) -> Option<&'a str> {
 
 /// Whether an operation is hidden from models (`x-mcp-hidden`).
 pub(super) fn is_hidden(operation: &Operation<'_>) -> bool {
-    operation.says("x-mcp-hidden").is_some_and(|value| *value == Value::Bool(true))
+    operation.says("x-mcp-hidden").is_some_and(Node::is_true)
 }
 
 /// The name a document's author has for the tool, else the operation's id.
@@ -76,7 +75,7 @@ pub(super) fn annotations(operation: &Operation<'_>) -> Annotations {
     let method = &operation.method;
     let is_safe = method.is_safe() || method.as_str() == "QUERY";
     let said = operation.says("x-mcp-annotations");
-    let hint = |name: &str| said.and_then(|said| said.get(name)).and_then(Value::as_bool);
+    let hint = |name: &str| said.and_then(|said| said.get(name)).and_then(Node::as_bool);
     let read_only = hint("readOnlyHint").unwrap_or(is_safe);
     Annotations {
         read_only,
