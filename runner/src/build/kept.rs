@@ -2,6 +2,7 @@
 //! open share its pages. A folder that others could write to is not used.
 
 use std::fs::{self, DirBuilder, File};
+use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
@@ -63,11 +64,16 @@ impl Kept {
         is_current.then_some((catalogue, head))
     }
 
-    /// Keeps a catalogue and opens it; `None` when that cannot be.
-    pub(super) fn put(&self, text: &[u8]) -> Option<File> {
-        put(&self.path, text).ok()?;
+    /// Keeps a catalogue; false when that cannot be.
+    pub(super) fn put(&self, text: &[Vec<u8>]) -> bool {
+        let is_kept = put(&self.path, text).is_ok();
         self.path.parent().into_iter().for_each(tidy);
-        File::open(&self.path).ok()
+        is_kept
+    }
+
+    /// Opens one that has just been put there.
+    pub(super) fn read(&self) -> io::Result<(Catalogue, Head)> {
+        Catalogue::in_file(File::open(&self.path)?)
     }
 }
 

@@ -47,23 +47,24 @@ pub(crate) async fn make(recipe: &Recipe) -> Result<Made, DocumentError> {
     {
         return Ok(Made::New(Box::new(catalogue), Box::new(head), 0));
     }
-    let text = if is_large(recipe) { child::run(recipe).await } else { None };
-    let text = match text {
-        Some(text) => text?,
-        None => write(recipe, false).await?.map(|lines| lines.concat()),
+    let product = if is_large(recipe) { child::run(recipe).await } else { None };
+    let product = match product {
+        Some(product) => product?,
+        None => produce(recipe, false).await?,
     };
-    let Some(text) = text else {
-        return Ok(Made::Same);
-    };
-    let fingerprint = hash::quick(&text);
-    let file = kept.filter(|_| text.len() >= KEPT_BYTES_MIN).and_then(|kept| kept.put(&text));
-    let opened = match file {
-        Some(file) => Catalogue::in_file(file),
-        None => Catalogue::in_memory(&text),
+    let (opened, fingerprint) = match product {
+        Product::Same => return Ok(Made::Same),
+        Product::Kept(fingerprint) => (kept.map_or_else(nowhere, |kept| kept.read()), fingerprint),
+        Product::Text(text, fingerprint) => (Catalogue::in_memory(&text), fingerprint),
     };
     let cannot = |error| DocumentError::new(format!("cannot read the catalogue: {error}"));
     let (catalogue, head) = opened.map_err(cannot)?;
     Ok(Made::New(Box::new(catalogue), Box::new(head), fingerprint))
+}
+
+/// What was kept is not there.
+fn nowhere() -> std::io::Result<(Catalogue, Head)> {
+    Err(std::io::ErrorKind::NotFound.into())
 }
 
 /// Whether a document is worth a process of its own.
@@ -77,6 +78,30 @@ fn is_large(recipe: &Recipe) -> bool {
         }
         _ => false,
     }
+}
+
+/// A catalogue that was made in this process or in a child; with it a hash of it.
+#[derive(Debug)]
+enum Product {
+    /// It is the same as before, where that was asked for.
+    Same,
+    /// It is where such a one is kept.
+    Kept(u64),
+    /// Here it is, whole.
+    Text(Vec<u8>, u64),
+}
+
+/// Makes a catalogue in this process, and keeps it where that can be.
+async fn produce(recipe: &Recipe, is_child: bool) -> Result<Product, DocumentError> {
+    let Some(text) = write(recipe, is_child).await? else {
+        return Ok(Product::Same);
+    };
+    let fingerprint = text.iter().fold(0, |print: u64, lines| print.rotate_left(1) ^ hash::quick(lines));
+    let is_large = text.iter().map(Vec::len).sum::<usize>() >= KEPT_BYTES_MIN;
+    let folder = recipe.kept_in.as_deref().filter(|_| is_large);
+    let kept = folder.and_then(|folder| kept::Kept::new(folder, recipe));
+    let is_kept = kept.is_some_and(|kept| kept.put(&text));
+    Ok(if is_kept { Product::Kept(fingerprint) } else { Product::Text(text.concat(), fingerprint) })
 }
 
 /// Writes a catalogue in this process, which ends right after if it is a child. `None`: it is the same as before,

@@ -1,42 +1,40 @@
 //! What `OpenAPI` 3.0 says otherwise than JSON Schema 2020-12, keyword by keyword. No references here.
 
-use serde_json::{Map, Value, json};
-
-use super::{Members, Node, keyword};
+use super::{Members, Node, Object, Schema, keyword};
 
 /// What several keywords say together: types, `required`, `nullable`, exclusive bounds, examples.
-pub(super) fn complete(schema: &mut Map<String, Value>, map: Members<'_>) {
+pub(super) fn complete<'a>(schema: &mut Object<'a>, map: Members<'a>) {
     if let Some(required) = map.get("required").and_then(Node::as_array) {
-        let mut names: Vec<Value> = Vec::new();
+        let mut names: Vec<Schema<'a>> = Vec::new();
         for name in required.filter_map(Node::as_str) {
-            if !names.iter().any(|other| *other == name) {
+            if !names.iter().any(|other| other.is(name)) {
                 names.push(name.into());
             }
         }
         if !names.is_empty() {
-            schema.insert("required".to_owned(), Value::Array(names));
+            schema.insert("required", names);
         }
     }
     if let Some(kind) = type_of(schema, map) {
-        schema.insert("type".to_owned(), kind);
+        schema.insert("type", kind);
     }
     for (bound, plain) in [("exclusiveMinimum", "minimum"), ("exclusiveMaximum", "maximum")] {
         if map.get(bound).is_some_and(Node::is_true)
             && let Some(limit) = schema.remove(plain)
         {
-            schema.insert(bound.to_owned(), limit);
+            schema.insert(bound, limit);
         }
     }
     if let Some(example) = map.get("example").filter(|example| example.is_small())
         && !schema.contains_key("examples")
     {
-        schema.insert("examples".to_owned(), json!([example.value()]));
+        schema.insert("examples", vec![Schema::Node(example)]);
     }
-    if schema.get("type").is_some_and(|kind| kind == "array")
+    if schema.get("type").is_some_and(|kind| kind.is("array"))
         && !schema.contains_key("items")
         && !schema.contains_key("prefixItems")
     {
-        schema.insert("items".to_owned(), json!({}));
+        schema.insert("items", Schema::empty());
     }
     // The second is how documents of 2.0 say it.
     if ["nullable", "x-nullable"].into_iter().any(|keyword| map.get(keyword).is_some_and(Node::is_true)) {
@@ -45,67 +43,58 @@ pub(super) fn complete(schema: &mut Map<String, Value>, map: Members<'_>) {
 }
 
 /// The type: as written where it is one, else what the keywords beside it are about.
-fn type_of(schema: &Map<String, Value>, map: Members<'_>) -> Option<Value> {
+fn type_of<'a>(schema: &Object<'a>, map: Members<'a>) -> Option<Schema<'a>> {
     let written = map.get("type");
     if let Some(kind) = written.and_then(Node::as_str).filter(|kind| keyword::is_type(kind)) {
         return Some(kind.into());
     }
     if let Some(kinds) = written.and_then(Node::as_array) {
         let kinds = kinds.filter_map(Node::as_str).filter(|kind| keyword::is_type(kind));
-        let mut kinds: Vec<Value> = kinds.map(Value::from).collect();
+        let mut kinds: Vec<Schema<'a>> = kinds.map(Schema::from).collect();
         return match kinds.len() {
             0 => None,
             1 => kinds.pop(),
-            _ => Some(Value::Array(kinds)),
+            _ => Some(kinds.into()),
         };
     }
     match () {
-        () if schema.contains_key("properties") => Some(json!("object")),
-        () if schema.contains_key("items") => Some(json!("array")),
+        () if schema.contains_key("properties") => Some("object".into()),
+        () if schema.contains_key("items") => Some("array".into()),
         () => None,
     }
 }
 
 /// `nullable: true` of 3.0: the value may also be null, whatever else is said.
-pub(crate) fn admit_null(schema: &mut Map<String, Value>) {
-    if let Some(values) = schema.get_mut("enum").and_then(Value::as_array_mut)
-        && !values.contains(&Value::Null)
+pub(crate) fn admit_null(schema: &mut Object<'_>) {
+    if let Some(values) = schema.get_mut("enum").and_then(Schema::as_list_mut)
+        && !values.iter().any(Schema::is_null)
     {
-        values.push(Value::Null);
+        values.push(Schema::Null);
     }
     match schema.get_mut("type") {
-        Some(Value::Array(kinds)) if !kinds.contains(&json!("null")) => kinds.push(json!("null")),
-        Some(Value::Array(_)) => {}
-        Some(kind) if *kind != "null" => *kind = json!([kind.take(), "null"]),
+        Some(Schema::List(kinds)) if !kinds.iter().any(|kind| kind.is("null")) => kinds.push("null".into()),
+        Some(Schema::List(_)) => {}
+        Some(kind) if !kind.is("null") => *kind = vec![kind.take(), "null".into()].into(),
         Some(_) => {}
         None => {
+            let null = Schema::one("type", "null");
             for either in ["anyOf", "oneOf"] {
-                if let Some(list) = schema.get_mut(either).and_then(Value::as_array_mut) {
-                    list.push(json!({"type": "null"}));
+                if let Some(list) = schema.get_mut(either).and_then(Schema::as_list_mut) {
+                    list.push(null);
                     return;
                 }
             }
             if let Some(all) = schema.remove("allOf") {
-                schema.insert("anyOf".to_owned(), json!([{"allOf": all}, {"type": "null"}]));
+                schema.insert("anyOf", vec![Schema::one("allOf", all), null]);
             }
-        }
-    }
-}
-
-/// The size of a value as text, nearly.
-pub(super) fn bytes_of(value: &Value) -> usize {
-    match value {
-        Value::Null | Value::Bool(_) | Value::Number(_) => 6,
-        Value::String(text) => text.len() + 3,
-        Value::Array(list) => list.iter().map(bytes_of).sum::<usize>() + 2,
-        Value::Object(map) => {
-            map.iter().map(|(key, value)| key.len() + 4 + bytes_of(value)).sum::<usize>() + 2
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value, json};
+
     use super::*;
     use crate::openapi::Tree;
 
@@ -116,10 +105,10 @@ mod tests {
         let copied = |(key, value): &(&str, Node<'_>)| {
             keyword::holds(key).is_some_and(|holds| keyword::fits(holds, *value))
         };
-        let mut schema: Map<String, Value> =
-            map.filter(copied).map(|(key, value)| (key.to_owned(), value.value())).collect();
+        let mut schema = Object::default();
+        map.filter(copied).for_each(|(key, value)| schema.insert(key, Schema::Node(value)));
         complete(&mut schema, map);
-        Value::Object(schema)
+        serde_json::to_value(Schema::from(schema)).unwrap()
     }
 
     #[test]

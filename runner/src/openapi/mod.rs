@@ -11,6 +11,7 @@ mod example;
 mod jsonpath;
 mod keyword;
 mod load;
+mod made;
 mod operation;
 mod output;
 mod overlay;
@@ -28,12 +29,14 @@ mod swagger;
 mod tree;
 mod yaml;
 
+use std::borrow::Cow;
 use std::fmt;
 
 pub(crate) use dialect::admit_null;
 pub(crate) use document::Document;
 pub(crate) use example::Examples;
 pub(crate) use load::{Source, from_stdin, load};
+pub(crate) use made::{Object, Schema};
 pub(crate) use operation::{Operation, Parameter, Place, document_server, operations};
 pub(crate) use output::{conform, output};
 pub(crate) use read::{Fetcher, put};
@@ -64,9 +67,17 @@ impl std::error::Error for DocumentError {}
 
 /// Cuts a text for a model at a character's edge, and shows that it was cut.
 pub(crate) fn bounded(text: &str, chars_max: usize) -> String {
+    within(text, chars_max).into_owned()
+}
+
+/// Likewise; what is not cut is not copied.
+fn within(text: &str, chars_max: usize) -> Cow<'_, str> {
     let text = text.trim();
+    if text.len() <= chars_max {
+        return Cow::Borrowed(text);
+    }
     match text.char_indices().nth(chars_max) {
-        None => text.to_owned(),
-        Some((edge, _)) => format!("{}…", text.get(..edge).unwrap_or_default().trim_end()),
+        None => Cow::Borrowed(text),
+        Some((edge, _)) => Cow::Owned(format!("{}…", text.get(..edge).unwrap_or_default().trim_end())),
     }
 }

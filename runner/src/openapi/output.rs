@@ -1,9 +1,9 @@
 //! What a successful answer looks like, as a schema that every answer conforms to: the type, the members and
 //! the elements, and nothing that a server may see otherwise than its document. Small, or not at all.
 
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 
-use super::{Node, Resolver, bounded};
+use super::{Node, Object, Resolver, Schema, within};
 
 /// Deepest nest of members.
 const DEPTH_MAX: usize = 5;
@@ -11,7 +11,11 @@ const DEPTH_MAX: usize = 5;
 const WORDS_MAX: usize = 80;
 
 /// The schema of an operation's answer, if it is sure to be a JSON object and its schema stays small.
-pub(crate) fn output(operation: Node<'_>, resolver: Resolver<Node<'_>>, bytes_max: usize) -> Option<Value> {
+pub(crate) fn output<'a>(
+    operation: Node<'a>,
+    resolver: Resolver<Node<'a>>,
+    bytes_max: usize,
+) -> Option<Schema<'a>> {
     let responses = operation.get("responses")?.as_object()?;
     let mut good = responses.filter(|(status, _)| status.starts_with('2'));
     let (status, response) = good.next()?;
@@ -25,9 +29,9 @@ pub(crate) fn output(operation: Node<'_>, resolver: Resolver<Node<'_>>, bytes_ma
     }
     let mut outline = Outline { resolver, left: bytes_max };
     let schema = outline.schema(media.get("schema")?, 0)?;
-    let is_object = schema.get("type").is_some_and(|kind| kind == "object");
+    let is_object = schema.get("type").is_some_and(|kind| kind.is("object"));
     let says_anything =
-        schema.get("properties").and_then(Value::as_object).is_some_and(|all| !all.is_empty());
+        schema.get("properties").and_then(Schema::as_object).is_some_and(|all| !all.is_empty());
     (is_object && says_anything).then_some(schema)
 }
 
@@ -41,32 +45,32 @@ struct Outline<'a> {
 
 impl<'a> Outline<'a> {
     /// One schema; `None` when it grows too large.
-    fn schema(&mut self, value: Node<'a>, depth: usize) -> Option<Value> {
+    fn schema(&mut self, value: Node<'a>, depth: usize) -> Option<Schema<'a>> {
         let value = self.resolver.follow(value).ok()?;
-        let mut made = Map::new();
-        let mut members = Map::new();
+        let mut made = Object::default();
+        let mut members = Object::default();
         self.members(value, depth, &mut members)?;
         if let Some(kind) = kind(value, !members.is_empty()) {
             self.spend(20)?;
-            made.insert("type".to_owned(), kind);
+            made.push("type", kind);
         }
         if let Some(words) = value.get("description").and_then(Node::as_str).filter(|_| depth > 0) {
             let first = words.trim().lines().next().unwrap_or_default();
             self.spend(first.len().min(WORDS_MAX) + 18)?;
-            made.insert("description".to_owned(), bounded(first, WORDS_MAX).into());
+            made.push("description", within(first, WORDS_MAX));
         }
         if !members.is_empty() {
-            made.insert("properties".to_owned(), members.into());
+            made.push("properties", members);
         }
         if let Some(items) = value.get("items").filter(|items| items.is_object()) {
-            let items = if depth < DEPTH_MAX { self.schema(items, depth + 1)? } else { json!({}) };
-            made.insert("items".to_owned(), items);
+            let items = if depth < DEPTH_MAX { self.schema(items, depth + 1)? } else { Schema::empty() };
+            made.push("items", items);
         }
-        Some(Value::Object(made))
+        Some(made.into())
     }
 
     /// The members of an object, those of the parts of an `allOf` among them.
-    fn members(&mut self, value: Node<'a>, depth: usize, members: &mut Map<String, Value>) -> Option<()> {
+    fn members(&mut self, value: Node<'a>, depth: usize, members: &mut Object<'a>) -> Option<()> {
         if depth >= DEPTH_MAX {
             return Some(());
         }
@@ -79,7 +83,7 @@ impl<'a> Outline<'a> {
             if !member.get("writeOnly").is_some_and(Node::is_true) {
                 self.spend(name.len() + 6)?;
                 let schema = self.schema(member, depth + 1)?;
-                members.insert(name.to_owned(), schema);
+                members.insert(name, schema);
             }
         }
         Some(())
@@ -93,7 +97,7 @@ impl<'a> Outline<'a> {
 }
 
 /// The one type of a schema, where it has one and null is not another.
-fn kind(value: Node<'_>, has_members: bool) -> Option<Value> {
+fn kind(value: Node<'_>, has_members: bool) -> Option<Schema<'_>> {
     let is_nullable =
         ["nullable", "x-nullable"].into_iter().any(|key| value.get(key).is_some_and(Node::is_true));
     let name = match value.get("type") {
@@ -132,6 +136,8 @@ pub(crate) fn conform(value: &mut Value, schema: &Value) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
     use crate::openapi::Document;
 
@@ -145,8 +151,9 @@ mod tests {
             "Node": {"type": "object", "properties": {"next": {"$ref": "#/s/Node"}, "n": {"type": "integer"}}}}});
         let document = Document::from(document);
         let of = |responses: Value, bytes_max| {
-            let operation = Document::from(json!({ "responses": responses }));
-            output(operation.root(), document.resolver(), bytes_max)
+            let whole = json!({"s": document.root().get("s").unwrap().value(), "responses": responses});
+            let whole = Document::from(whole);
+            serde_json::to_value(output(whole.root(), whole.resolver(), bytes_max)?).ok()
         };
         let schema = |responses: Value| of(responses, 2_000);
         let json = |name: &str| json!({"content": {"application/json": {"schema": {"$ref": format!("#/s/{name}")}}}});

@@ -2,7 +2,7 @@
 //! it changed, and stands in for it while it cannot be reached. Parses nothing.
 
 use std::fs::{self, File};
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -174,9 +174,9 @@ impl Reader {
                 io::ErrorKind::NotFound => Ok(()),
                 _ => Err(error),
             });
-            let written = written.and_then(|()| put(&body, &bytes));
+            let written = written.and_then(|()| put(&body, &[bytes]));
             let about_text = serde_json::to_vec(&kept).unwrap_or_default();
-            if let Err(error) = written.and_then(|()| put(&about, &about_text)) {
+            if let Err(error) = written.and_then(|()| put(&about, &[about_text])) {
                 let name = Location::Url(kept.url).name();
                 self.notes.push(format!("cannot keep a copy of {name}: {}", words(&error.to_string())));
             }
@@ -219,9 +219,10 @@ fn names(folder: &Path, url: &str) -> (PathBuf, PathBuf) {
 }
 
 /// Writes a file whole or not at all.
-pub(crate) fn put(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub(crate) fn put(path: &Path, parts: &[impl AsRef<[u8]>]) -> io::Result<()> {
     let beside = path.with_extension(format!("{}.new", std::process::id()));
-    let written = fs::write(&beside, bytes).and_then(|()| fs::rename(&beside, path));
+    let write = |mut file: File| parts.iter().try_for_each(|part| file.write_all(part.as_ref()));
+    let written = File::create(&beside).and_then(write).and_then(|()| fs::rename(&beside, path));
     if written.is_err() {
         drop(fs::remove_file(&beside));
     }

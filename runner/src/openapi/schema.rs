@@ -7,12 +7,10 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use serde_json::{Map, Value, json};
-
-use super::dialect::{bytes_of, complete};
+use super::dialect::complete;
 use super::keyword::{self, Holds};
 use super::pattern::is_portable;
-use super::{List, Members, Node, Resolver, Unresolved, bounded};
+use super::{List, Members, Node, Object, Resolver, Schema, Unresolved, within};
 
 /// Largest schema with all references replaced, in bytes, nearly.
 const INLINE_BYTES_MAX: usize = 12 << 10;
@@ -27,11 +25,11 @@ const PASSES_MAX: usize = 8;
 
 /// The schemas of one tool.
 #[derive(Debug)]
-pub(crate) struct Built {
+pub(crate) struct Built<'a> {
     /// In the order they were asked for.
-    pub(crate) schemas: Vec<Value>,
+    pub(crate) schemas: Vec<Schema<'a>>,
     /// What they refer to, for `$defs`; often empty.
-    pub(crate) defs: Map<String, Value>,
+    pub(crate) defs: Object<'a>,
 }
 
 /// Makes schemas of one document.
@@ -51,7 +49,7 @@ impl<'a> Builder<'a> {
     }
 
     /// Makes the schemas of one tool together, so that they share their definitions.
-    pub(crate) fn build(&self, roots: &[Node<'a>]) -> Result<Built, Unresolved> {
+    pub(crate) fn build(&self, roots: &[Node<'a>]) -> Result<Built<'a>, Unresolved> {
         let mut cyclic = BTreeSet::new();
         for _ in 0..PASSES_MAX {
             let known = cyclic.len();
@@ -115,46 +113,46 @@ impl<'a> Pass<'a> {
     }
 
     /// Makes all roots, then the definitions they came to need.
-    fn run(&mut self, roots: &[Node<'a>]) -> Result<Built, Unresolved> {
+    fn run(&mut self, roots: &[Node<'a>]) -> Result<Built<'a>, Unresolved> {
         let mut schemas = Vec::with_capacity(roots.len());
         for root in roots.iter().copied() {
             // A root is always replaced: the caller wants to see its properties.
             let target = self.builder.resolver.follow(root)?;
             schemas.push(self.schema(target)?);
         }
-        let mut defs = Map::new();
+        let mut defs = Object::default();
         while let Some(reference) = self.queue.pop_front() {
             let target = self.builder.resolver.follow(self.builder.resolver.lookup(reference)?)?;
             let schema = if self.defines_no_more() { self.stub(target)? } else { self.schema(target)? };
             if let Some(name) = self.names.get(reference) {
-                defs.insert(name.clone(), schema);
+                defs.push(name.clone(), schema);
             }
         }
         Ok(Built { schemas, defs })
     }
 
     /// One schema. What is no schema at all accepts anything.
-    fn schema(&mut self, value: Node<'a>) -> Result<Value, Unresolved> {
+    fn schema(&mut self, value: Node<'a>) -> Result<Schema<'a>, Unresolved> {
         match value.as_object() {
             Some(map) => match value.reference() {
                 Some(target) => self.reference(target, map),
-                None => Ok(Value::Object(self.keywords(map)?)),
+                None => Ok(self.keywords(map)?.into()),
             },
-            None if value.as_bool() == Some(false) => Ok(json!({"not": {}})),
-            None => Ok(Value::Object(Map::new())),
+            None if value.as_bool() == Some(false) => Ok(Schema::one("not", Schema::empty())),
+            None => Ok(Schema::empty()),
         }
     }
 
     /// A reference and what stands beside it.
-    fn reference(&mut self, target: &'a str, beside: Members<'a>) -> Result<Value, Unresolved> {
+    fn reference(&mut self, target: &'a str, beside: Members<'a>) -> Result<Schema<'a>, Unresolved> {
         let value = self.builder.resolver.lookup(target)?;
         let mut schema = if self.is_too_large() {
-            Value::Object(Map::new())
+            Schema::empty()
         } else if self.defines_all || self.cyclic.contains(target) {
             self.defined(target, value)?
         } else if self.nest.contains(&target) {
             self.cyclic.insert(target);
-            Value::Object(Map::new())
+            Schema::empty()
         } else {
             self.is_too_deep |= self.nest.len() >= DEPTH_MAX;
             self.nest.push(target);
@@ -167,13 +165,14 @@ impl<'a> Pass<'a> {
         {
             let beside = self.keywords(beside)?;
             let ignores = self.builder.ignores_siblings;
-            schema.extend(beside.into_iter().filter(|(keyword, _)| !ignores || keyword == "description"));
+            let kept = beside.into_iter().filter(|(keyword, _)| !ignores || keyword == "description");
+            kept.for_each(|(keyword, value)| schema.insert(keyword, value));
         }
         Ok(schema)
     }
 
     /// A `$ref` to a definition, which is made later; or just a type when there are too many.
-    fn defined(&mut self, target: &'a str, value: Node<'a>) -> Result<Value, Unresolved> {
+    fn defined(&mut self, target: &'a str, value: Node<'a>) -> Result<Schema<'a>, Unresolved> {
         if !self.names.contains_key(target) {
             if self.defines_no_more() {
                 return self.stub(value);
@@ -184,13 +183,13 @@ impl<'a> Pass<'a> {
         }
         let name = self.names.get(target).map(String::as_str).unwrap_or_default();
         self.spent_bytes += name.len() + 20;
-        Ok(json!({"$ref": format!("#/$defs/{name}")}))
+        Ok(Schema::one("$ref", format!("#/$defs/{name}")))
     }
 
     /// The type of a schema, without anything it refers to.
-    fn stub(&mut self, value: Node<'a>) -> Result<Value, Unresolved> {
+    fn stub(&mut self, value: Node<'a>) -> Result<Schema<'a>, Unresolved> {
         let value = self.builder.resolver.follow(value)?;
-        let mut stub = Map::new();
+        let mut stub = Object::default();
         if let Some(map) = value.as_object() {
             let kept = map.filter(|(keyword, _)| matches!(*keyword, "type" | "enum" | "format"));
             for (keyword, value) in kept {
@@ -198,7 +197,7 @@ impl<'a> Pass<'a> {
             }
             complete(&mut stub, map);
         }
-        Ok(Value::Object(stub))
+        Ok(stub.into())
     }
 
     /// A name for a definition: the end of its pointer, made unique.
@@ -213,8 +212,8 @@ impl<'a> Pass<'a> {
     }
 
     /// The keywords of one schema object.
-    fn keywords(&mut self, map: Members<'a>) -> Result<Map<String, Value>, Unresolved> {
-        let mut schema = Map::new();
+    fn keywords(&mut self, map: Members<'a>) -> Result<Object<'a>, Unresolved> {
+        let mut schema = Object::default();
         for (keyword, value) in map {
             self.keyword(&mut schema, keyword, value)?;
         }
@@ -227,7 +226,7 @@ impl<'a> Pass<'a> {
     /// One keyword, put where it belongs in 2020-12, or dropped.
     fn keyword(
         &mut self,
-        schema: &mut Map<String, Value>,
+        schema: &mut Object<'a>,
         keyword: &'a str,
         value: Node<'a>,
     ) -> Result<(), Unresolved> {
@@ -237,7 +236,7 @@ impl<'a> Pass<'a> {
         let list = value.as_array().filter(|list| !list.is_empty());
         let (keyword, made) = match holds {
             Holds::Schema if keyword.ends_with("Properties") && value.is_boolean() => {
-                (keyword, value.value())
+                (keyword, Schema::Node(value))
             }
             // The tuple of the drafts before 2020-12.
             Holds::Schema => match value.as_array().filter(|_| keyword == "items") {
@@ -253,41 +252,42 @@ impl<'a> Pass<'a> {
                 None => return Ok(()),
             },
             Holds::Words => match value.as_str() {
-                Some(words) => (keyword, Value::String(bounded(words, WORDS_MAX))),
+                Some(words) => (keyword, within(words, WORDS_MAX).into()),
                 None => return Ok(()),
             },
             Holds::Data if !value.is_small() => return Ok(()),
             Holds::List if keyword == "examples" && value.as_array().is_some() => {
                 let samples = value.as_array().into_iter().flatten();
-                (keyword, samples.filter(|sample| sample.is_small()).take(2).map(Node::value).collect())
+                let samples = samples.filter(|sample| sample.is_small()).take(2).map(Schema::Node);
+                (keyword, Schema::List(samples.collect()))
             }
-            _ if keyword::fits(holds, value) => (keyword, value.value()),
+            _ if keyword::fits(holds, value) => (keyword, Schema::Node(value)),
             _ => return Ok(()),
         };
         if !matches!(holds, Holds::Schema | Holds::Schemas | Holds::Named) {
-            self.spent_bytes += bytes_of(&made);
+            self.spent_bytes += made.bytes();
         }
         self.spent_bytes += keyword.len() + 4;
-        schema.insert(keyword.to_owned(), made);
+        schema.insert(keyword, made);
         Ok(())
     }
 
     /// A list of schemas.
-    fn list(&mut self, list: List<'a>) -> Result<Value, Unresolved> {
-        list.map(|value| self.schema(value)).collect()
+    fn list(&mut self, list: List<'a>) -> Result<Schema<'a>, Unresolved> {
+        list.map(|value| self.schema(value)).collect::<Result<Vec<_>, _>>().map(Schema::from)
     }
 
     /// Schemas by name; of properties, only those a caller may set.
-    fn named(&mut self, keyword: &str, named: Members<'a>) -> Result<Value, Unresolved> {
-        let mut made = Map::new();
+    fn named(&mut self, keyword: &str, named: Members<'a>) -> Result<Schema<'a>, Unresolved> {
+        let mut made = Object::default();
         for (name, value) in named {
             if keyword == "properties" && self.is_read_only(value) {
                 continue;
             }
             self.spent_bytes += name.len() + 4;
-            made.insert(name.to_owned(), self.schema(value)?);
+            made.push(name, self.schema(value)?);
         }
-        Ok(Value::Object(made))
+        Ok(made.into())
     }
 
     /// Whether a property is only ever sent by the server.
@@ -298,7 +298,7 @@ impl<'a> Pass<'a> {
 
     /// Takes properties out of `required` that no caller may set, also when another part of an `allOf` has
     /// them.
-    fn drop_read_only(&self, schema: &mut Map<String, Value>, map: Members<'a>) {
+    fn drop_read_only(&self, schema: &mut Object<'a>, map: Members<'a>) {
         let parts = map.get("allOf").and_then(Node::as_array).into_iter().flatten();
         let parts = parts.filter_map(|part| self.builder.resolver.follow(part).ok()?.as_object());
         let properties = parts.chain([map]).filter_map(|part| part.get("properties")?.as_object()).flatten();
@@ -307,8 +307,8 @@ impl<'a> Pass<'a> {
         if dropped.is_empty() {
             return;
         }
-        let keep = |part: &mut Map<String, Value>| {
-            if let Some(required) = part.get_mut("required").and_then(Value::as_array_mut) {
+        let keep = |part: &mut Object<'a>| {
+            if let Some(required) = part.get_mut("required").and_then(Schema::as_list_mut) {
                 required.retain(|name| name.as_str().is_none_or(|name| !dropped.contains(name)));
                 if required.is_empty() {
                     part.remove("required");
@@ -316,18 +316,18 @@ impl<'a> Pass<'a> {
             }
         };
         keep(schema);
-        let parts = schema.get_mut("allOf").and_then(Value::as_array_mut).into_iter().flatten();
-        parts.filter_map(Value::as_object_mut).for_each(keep);
+        let parts = schema.get_mut("allOf").and_then(Schema::as_list_mut).into_iter().flatten();
+        parts.filter_map(Schema::as_object_mut).for_each(keep);
     }
 }
 
 /// Takes out names by pattern where not every client reads all of them, and with them what is said of other names.
-fn drop_patterns(schema: &mut Map<String, Value>) {
-    let patterns = schema.get("patternProperties").and_then(Value::as_object);
-    if patterns.is_some_and(|patterns| !patterns.keys().all(|pattern| is_portable(pattern))) {
-        for keyword in ["patternProperties", "additionalProperties", "unevaluatedProperties"] {
-            schema.shift_remove(keyword);
-        }
+fn drop_patterns(schema: &mut Object<'_>) {
+    let patterns = schema.get("patternProperties").and_then(Schema::as_object);
+    if patterns.is_some_and(|patterns| !patterns.keys().all(is_portable)) {
+        schema.retain(|keyword| {
+            !matches!(keyword, "patternProperties" | "additionalProperties" | "unevaluatedProperties")
+        });
     }
 }
 

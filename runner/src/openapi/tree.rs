@@ -292,7 +292,7 @@ impl<'a> Node<'a> {
     }
 
     /// The size of a value as text, nearly.
-    fn bytes(self) -> usize {
+    pub(super) fn bytes(self) -> usize {
         match self.kind() {
             Kind::Null | Kind::False | Kind::True | Kind::Number => 6,
             Kind::Plain | Kind::Escaped => self.as_str().map_or(0, str::len) + 3,

@@ -3,16 +3,14 @@
 
 use std::sync::LazyLock;
 
-use http::HeaderName;
-use serde_json::{Map, Value};
-
 use super::body::{Body, Format};
 use super::encode::Style;
 use super::name::Names;
 use super::payload::{self, ANYTHING, Asked, is_json};
 use super::route::{Parameter, Piece};
 use super::template::Template;
-use crate::openapi::{self, Builder, Built, Node, Operation, Place, Resolver, Tree, bounded};
+use crate::openapi::{self, Builder, Built, Node, Object, Operation, Place, Resolver, Schema, Tree, bounded};
+use http::HeaderName;
 
 /// Characters of an argument's description.
 const WORDS_MAX: usize = 600;
@@ -38,9 +36,9 @@ const HEADERS_NEVER_SET: [&str; 15] = [
 
 /// What a tool takes, and where it goes.
 #[derive(Debug)]
-pub(super) struct Input {
+pub(super) struct Input<'a> {
     /// JSON Schema of the arguments.
-    pub(super) schema: Value,
+    pub(super) schema: Schema<'a>,
     /// The path in pieces.
     pub(super) path: Vec<Piece>,
     /// What is written behind a `?` in the path.
@@ -60,7 +58,7 @@ pub(super) fn read<'a>(
     resolver: Resolver<Node<'a>>,
     builder: Builder<'a>,
     is_supplied: &dyn Fn(Place, &str) -> bool,
-) -> Result<Input, String> {
+) -> Result<Input<'a>, String> {
     let template = Template::parse(operation.path)?;
     let body = payload::asked(operation, resolver)?;
     let asked = parameters(operation, resolver, &template, is_supplied)?;
@@ -74,9 +72,9 @@ pub(super) fn read<'a>(
     let mut table = Vec::with_capacity(asked.len());
     for (parameter, schema) in asked.iter().zip(schemas) {
         let name = input.names.argument(parameter.name, parameter.place.name());
-        input.properties.insert(name.to_string(), described(schema, parameter.value));
+        input.properties.push(name.to_string(), described(schema, parameter.value));
         if parameter.is_required() {
-            input.required.push(Value::from(&*name));
+            input.required.push(name.to_string().into());
         }
         table.push(row(parameter, name));
     }
@@ -128,18 +126,15 @@ fn is_free_header(name: &str) -> bool {
 }
 
 /// A parameter's schema with the parameter's own words.
-fn described(schema: Value, holder: Node<'_>) -> Value {
-    let mut schema = match schema {
-        Value::Object(schema) => schema,
-        _ => Map::new(),
-    };
+fn described<'a>(schema: Schema<'a>, holder: Node<'a>) -> Schema<'a> {
+    let mut schema = if let Schema::Object(schema) = schema { schema } else { Object::default() };
     if let Some(words) = holder.get("description").and_then(Node::as_str).filter(|words| !words.is_empty()) {
-        schema.insert("description".to_owned(), Value::String(bounded(words, WORDS_MAX)));
+        schema.insert("description", bounded(words, WORDS_MAX));
     }
     if holder.get("deprecated").is_some_and(Node::is_true) {
-        schema.insert("deprecated".to_owned(), Value::Bool(true));
+        schema.insert("deprecated", true);
     }
-    Value::Object(schema)
+    schema.into()
 }
 
 /// A parameter's row in the table. What a style does not say is what the specification says.
@@ -171,43 +166,43 @@ fn row(parameter: &openapi::Parameter<'_>, argument: Box<str>) -> Parameter {
 
 /// The input as it grows.
 #[derive(Default)]
-struct Gathered {
+struct Gathered<'a> {
     /// Names of arguments.
     names: Names,
     /// Their schemas.
-    properties: Map<String, Value>,
+    properties: Object<'a>,
     /// Those every call gives.
-    required: Vec<Value>,
+    required: Vec<Schema<'a>>,
 }
 
-impl Gathered {
+impl<'a> Gathered<'a> {
     /// Takes the body in: its members side by side with the parameters where that says the same, else the
     /// whole as one argument.
-    fn take_body(&mut self, asked: &Asked<'_>, schema: Value, format: Format) -> Body {
+    fn take_body(&mut self, asked: &Asked<'a>, schema: Schema<'a>, format: Format) -> Body {
         let media_type = asked.content_type(&format).into();
         let is_required = asked.is_required();
         let mut schema = match schema {
-            Value::Object(schema) if self.can_take_members(&schema, is_required, &format) => schema,
+            Schema::Object(schema) if self.can_take_members(&schema, is_required, &format) => schema,
             schema => {
                 let argument = self.names.argument("body", "request");
                 if is_required {
-                    self.required.push(Value::from(&*argument));
+                    self.required.push(argument.to_string().into());
                 }
-                self.properties.insert(argument.to_string(), described_body(schema, asked.value));
+                self.properties.push(argument.to_string(), described_body(schema, asked.value));
                 let renamed = Vec::new();
                 return Body { argument: Some(argument), renamed, media_type, is_required, format };
             }
         };
         let mut renamed = Vec::new();
         let required = schema.remove("required");
-        let required = required.as_ref().and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
-        if let Some(Value::Object(members)) = schema.remove("properties") {
+        let required = required.as_ref().map_or(&[][..], Schema::as_list);
+        if let Some(Schema::Object(members)) = schema.remove("properties") {
             for (wire, member) in members {
                 let argument = self.names.argument(&wire, "body");
-                if required.iter().any(|name| *name == *wire) {
-                    self.required.push(Value::from(&*argument));
+                if required.iter().any(|name| name.is(&wire)) {
+                    self.required.push(argument.to_string().into());
                 }
-                self.properties.insert(argument.to_string(), member);
+                self.properties.push(argument.to_string(), member);
                 if *argument != *wire {
                     renamed.push((argument, wire.into()));
                 }
@@ -219,45 +214,45 @@ impl Gathered {
     /// Whether a body is a plain object none of whose members has a parameter's name, and nothing is lost
     /// when they stand at the top: no keyword about the object as a whole, no members under names unknown,
     /// and none required in a body that may be left out.
-    fn can_take_members(&self, schema: &Map<String, Value>, is_required: bool, format: &Format) -> bool {
+    fn can_take_members(&self, schema: &Object<'_>, is_required: bool, format: &Format) -> bool {
         if matches!(format, Format::Text | Format::Bytes) {
             return false;
         }
-        let is_plain = schema.iter().all(|(keyword, value)| match keyword.as_str() {
+        let is_plain = schema.iter().all(|(keyword, value)| match keyword {
             "properties" | "title" | "description" | "default" | "examples" | "deprecated" => true,
-            "type" => value == "object",
-            "additionalProperties" => *value == Value::Bool(false),
+            "type" => value.is("object"),
+            "additionalProperties" => value.is_false(),
             "required" => is_required,
             _ => false,
         });
-        let members = schema.get("properties").and_then(Value::as_object);
-        let is_new = |name: &String| !self.names.is_taken(name);
-        let required = schema.get("required").and_then(Value::as_array).into_iter().flatten();
-        let is_known = |name: &Value| {
+        let members = schema.get("properties").and_then(Schema::as_object);
+        let is_new = |name: &str| !self.names.is_taken(name);
+        let required = schema.get("required").map_or(&[][..], Schema::as_list);
+        let is_known = |name: &Schema<'_>| {
             name.as_str().is_some_and(|name| members.is_some_and(|all| all.contains_key(name)))
         };
         is_plain
             && members.is_some_and(|members| !members.is_empty() && members.keys().all(is_new))
-            && required.into_iter().all(is_known)
+            && required.iter().all(is_known)
     }
 
     /// The schema of all arguments.
-    fn schema(self, defs: Map<String, Value>) -> Value {
-        let mut schema = Map::new();
-        schema.insert("type".to_owned(), "object".into());
-        schema.insert("properties".to_owned(), self.properties.into());
+    fn schema(self, defs: Object<'a>) -> Schema<'a> {
+        let mut schema = Object::default();
+        schema.push("type", "object");
+        schema.push("properties", self.properties);
         if !self.required.is_empty() {
-            schema.insert("required".to_owned(), self.required.into());
+            schema.push("required", self.required);
         }
-        schema.insert("additionalProperties".to_owned(), false.into());
+        schema.push("additionalProperties", false);
         if !defs.is_empty() {
-            schema.insert("$defs".to_owned(), defs.into());
+            schema.push("$defs", defs);
         }
-        Value::Object(schema)
+        schema.into()
     }
 }
 
 /// The whole body's schema; the request body's words serve where it has none of its own.
-fn described_body(schema: Value, holder: Node<'_>) -> Value {
+fn described_body<'a>(schema: Schema<'a>, holder: Node<'a>) -> Schema<'a> {
     if schema.get("description").is_some() { schema } else { described(schema, holder) }
 }

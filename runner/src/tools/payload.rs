@@ -3,13 +3,11 @@
 
 use std::sync::LazyLock;
 
-use http::Method;
-use serde_json::{Map, Value, json};
-
 use super::body::{Field, Format};
 use super::encode::Style;
 use super::{file, words};
-use crate::openapi::{Members, Node, Operation, Resolver, Tree};
+use crate::openapi::{Members, Node, Object, Operation, Resolver, Schema, Tree};
+use http::Method;
 
 /// A schema that says nothing.
 pub(super) static ANYTHING: LazyLock<Tree> = LazyLock::new(|| Tree::known("true"));
@@ -142,8 +140,11 @@ pub(super) fn is_json(media_type: &str) -> bool {
 }
 
 /// Whether a schema is one of bytes.
-fn is_file(schema: &Value) -> bool {
-    is_file_by(|keyword| schema.get(keyword).and_then(Value::as_str), schema.get("contentEncoding").is_some())
+fn is_file(schema: &Schema<'_>) -> bool {
+    is_file_by(
+        |keyword| schema.get(keyword).and_then(Schema::as_str),
+        schema.get("contentEncoding").is_some(),
+    )
 }
 
 /// Whether a schema that says these texts is one of bytes.
@@ -175,9 +176,9 @@ impl Asked<'_> {
     }
 
     /// How it is written. What an argument cannot be is taken out of its schema.
-    pub(super) fn format(&self, schema: &mut Value, defs: &Map<String, Value>) -> Format {
+    pub(super) fn format<'b>(&self, schema: &mut Schema<'b>, defs: &Object<'b>) -> Format {
         let kind = Kind::of(self.media_type);
-        let is_text = schema.get("type").is_some_and(|kind| kind == "string");
+        let is_text = schema.get("type").is_some_and(|kind| kind.is("string"));
         match kind {
             Kind::Any | Kind::Plain | Kind::OtherText if is_file(schema) => bytes(schema, self.media_type),
             Kind::MergePatch => {
@@ -200,10 +201,10 @@ impl Asked<'_> {
     }
 
     /// The fields of a form that are not written in the usual way; files among them are made arguments.
-    fn fields(&self, schema: &mut Value, defs: &Map<String, Value>, may_have_files: bool) -> Vec<Field> {
+    fn fields<'b>(&self, schema: &mut Schema<'b>, defs: &Object<'b>, may_have_files: bool) -> Vec<Field> {
         let mut fields = Vec::new();
-        let members = schema.get_mut("properties").and_then(Value::as_object_mut);
-        for (name, member) in members.into_iter().flatten() {
+        let members = schema.get_mut("properties").and_then(Schema::as_object_mut);
+        for (name, member) in members.into_iter().flat_map(Object::iter_mut) {
             let encoding = self.encoding.and_then(|all| all.get(name));
             let media_type = encoding.and_then(|said| said.get("contentType")).and_then(Node::as_str);
             let is_file = may_have_files && make_file(member, defs, media_type);
@@ -212,7 +213,7 @@ impl Asked<'_> {
                 encoding.is_some_and(|said| said.get("allowReserved").is_some_and(Node::is_true));
             if is_file || style.is_some() || allow_reserved || media_type.is_some() {
                 let media_type = media_type.map(Into::into);
-                fields.push(Field { name: name.as_str().into(), style, allow_reserved, media_type, is_file });
+                fields.push(Field { name: name.into(), style, allow_reserved, media_type, is_file });
             }
         }
         fields
@@ -220,7 +221,7 @@ impl Asked<'_> {
 }
 
 /// The style of a form's field, where the document says anything of it.
-fn style(encoding: Node<'_>, member: &Value) -> Option<(Style, bool)> {
+fn style(encoding: Node<'_>, member: &Schema<'_>) -> Option<(Style, bool)> {
     let explode = encoding.get("explode").and_then(Node::as_bool);
     let style = match encoding.get("style").and_then(Node::as_str) {
         Some("spaceDelimited") => Style::Space,
@@ -241,16 +242,16 @@ fn style(encoding: Node<'_>, member: &Value) -> Option<(Style, bool)> {
 }
 
 /// Makes an argument of a member that is a file, or a list of files; false if it is neither.
-fn make_file(member: &mut Value, defs: &Map<String, Value>, media_type: Option<&str>) -> bool {
+fn make_file<'a>(member: &mut Schema<'a>, defs: &Object<'a>, media_type: Option<&str>) -> bool {
     let target =
-        member.get("$ref").and_then(Value::as_str).and_then(|target| target.strip_prefix("#/$defs/"));
+        member.get("$ref").and_then(Schema::as_str).and_then(|target| target.strip_prefix("#/$defs/"));
     if let Some(target) = target.and_then(|name| defs.get(name))
         && is_file(target)
     {
         *member = target.clone();
     }
     let is_binary = media_type.is_some_and(|kind| Kind::of(kind) >= Kind::Octets);
-    let is_text = |schema: &Value| schema.get("type").is_none_or(|kind| kind == "string");
+    let is_text = |schema: &Schema<'_>| schema.get("type").is_none_or(|kind| kind.is("string"));
     if is_file(member) || (is_binary && is_text(member)) {
         as_file(member, None);
         return true;
@@ -264,46 +265,54 @@ fn make_file(member: &mut Value, defs: &Map<String, Value>, media_type: Option<&
     }
 }
 
+/// A schema of a text.
+fn text_of<'a>(description: String) -> Schema<'a> {
+    let mut schema = Object::default();
+    schema.push("type", "string");
+    schema.push("description", description);
+    schema.into()
+}
+
 /// Replaces a schema by one of a file.
-fn as_file(schema: &mut Value, media_type: Option<&str>) {
-    let words = schema.get("description").and_then(Value::as_str).map(str::trim).unwrap_or_default();
+fn as_file(schema: &mut Schema<'_>, media_type: Option<&str>) {
+    let words = schema.get("description").and_then(Schema::as_str).map(str::trim).unwrap_or_default();
     let of =
         media_type.filter(|kind| !kind.contains('*')).map(|kind| format!(" ({kind})")).unwrap_or_default();
     let words = if words.is_empty() { String::new() } else { format!("{words}{of}\n") };
-    *schema = json!({"type": "string", "description": format!("{words}{}", file::HINT)});
+    *schema = text_of(format!("{words}{}", file::HINT));
 }
 
 /// Bytes as an argument.
-fn bytes(schema: &mut Value, media_type: &str) -> Format {
+fn bytes(schema: &mut Schema<'_>, media_type: &str) -> Format {
     as_file(schema, Some(media_type));
     Format::Bytes
 }
 
 /// Text as an argument; of what it should hold, the names are told.
-fn text(schema: &mut Value, media_type: &str, is_xml: bool) {
-    let members = schema.get("properties").and_then(Value::as_object);
-    let names: Vec<&str> = members.into_iter().flat_map(Map::keys).map(String::as_str).take(30).collect();
+fn text(schema: &mut Schema<'_>, media_type: &str, is_xml: bool) {
+    let members = schema.get("properties").and_then(Schema::as_object);
+    let names: Vec<&str> = members.into_iter().flat_map(Object::keys).take(30).collect();
     let essence = essence(media_type);
     let kind = essence.rsplit('/').next().unwrap_or_default();
     let mut said = format!("{} text", if is_xml { "XML" } else { kind });
     if !names.is_empty() {
         said = format!("{said} with: {}", names.join(", "));
     }
-    let own = schema.get("description").and_then(Value::as_str).map(str::trim).unwrap_or_default();
+    let own = schema.get("description").and_then(Schema::as_str).map(str::trim).unwrap_or_default();
     if !own.is_empty() {
         said = format!("{own}\n{said}");
     }
-    *schema = json!({"type": "string", "description": words::shortened(&said)});
+    *schema = text_of(words::shortened(&said));
 }
 
 /// In a merge patch, null stands for a member that is to go.
-fn admit_nulls(schema: &mut Value) {
-    let members = schema.get_mut("properties").and_then(Value::as_object_mut);
-    for member in members.into_iter().flat_map(|members| members.iter_mut().map(|(_, member)| member)) {
-        let admits_any = member.as_object().is_none_or(Map::is_empty);
+fn admit_nulls(schema: &mut Schema<'_>) {
+    let members = schema.get_mut("properties").and_then(Schema::as_object_mut);
+    for (_, member) in members.into_iter().flat_map(Object::iter_mut) {
+        let admits_any = member.as_object().is_none_or(Object::is_empty);
         if let (Some(map), false) = (member.as_object_mut(), admits_any) {
             if map.contains_key("$ref") {
-                *member = json!({"anyOf": [member.take(), {"type": "null"}]});
+                *member = Schema::one("anyOf", vec![member.take(), Schema::one("type", "null")]);
             } else {
                 crate::openapi::admit_null(map);
             }
