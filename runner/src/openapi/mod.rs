@@ -5,9 +5,11 @@
 //! operation at most.
 
 mod bundle;
+mod cell;
 mod dialect;
 mod document;
 mod example;
+mod halves;
 mod jsonpath;
 mod keyword;
 mod load;

@@ -3,7 +3,9 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::thread;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -22,6 +24,8 @@ use crate::hash;
 
 /// Largest document, its other files among it: the largest public one known has 47 MB.
 pub(super) const BYTES_MAX: usize = 64 << 20;
+/// Shortest file that is worth two threads.
+const HALVES_BYTES_MIN: usize = 1 << 20;
 /// Longest wait for a document behind a URL.
 const FETCH_MAX: Duration = Duration::from_secs(30);
 
@@ -233,7 +237,30 @@ pub(crate) fn put(path: &Path, parts: &[impl AsRef<[u8]>]) -> io::Result<()> {
 fn file(path: &Path, bytes_max: usize) -> io::Result<Vec<u8>> {
     let file = File::open(path)?;
     let length = usize::try_from(file.metadata()?.len()).unwrap_or(usize::MAX);
+    if (HALVES_BYTES_MIN..=bytes_max).contains(&length)
+        && let Ok(bytes) = in_halves(&file, length)
+    {
+        return Ok(bytes);
+    }
     stream(file, length, bytes_max)
+}
+
+/// Reads a long file by two threads. An error where it is not as long as it was, or cannot be read so.
+fn in_halves(file: &File, length: usize) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0; length];
+    let (first, second) = bytes.split_at_mut(length / 2);
+    let place = |at: usize| u64::try_from(at).map_err(io::Error::other);
+    let (middle, end) = (place(first.len())?, place(length)?);
+    thread::scope(|scope| {
+        let read = move || file.read_exact_at(second, middle);
+        let second = thread::Builder::new().spawn_scoped(scope, read)?;
+        file.read_exact_at(first, 0)?;
+        second.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })?;
+    match file.read_at(&mut [0], end)? {
+        0 => Ok(bytes),
+        _ => Err(io::ErrorKind::FileTooLarge.into()),
+    }
 }
 
 /// Reads to the end, never more than a bound.

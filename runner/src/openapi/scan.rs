@@ -3,10 +3,11 @@
 
 use std::borrow::Cow;
 
-/// Members from which on an object has its names sorted.
-pub(super) const LARGE_MIN: usize = 16;
+use super::cell::{Cell, Kind, LARGE_MIN, Scanned, hash, unescaped};
+use super::halves::in_halves;
+
 /// Deepest nest that is read, counted from the top: as deep as other readers go, below what is at its top.
-const DEPTH_MAX: usize = 130;
+pub(super) const DEPTH_MAX: usize = 130;
 /// Largest text, in bytes: places in it, and what is in it, are numbers of 29 bits.
 const TEXT_BYTES_MAX: usize = 1 << 29;
 /// Eight spaces.
@@ -16,159 +17,66 @@ const ONES: u64 = 0x0101_0101_0101_0101;
 /// The highest bit of each.
 const HIGHS: u64 = 0x8080_8080_8080_8080;
 
-/// What a value is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
-    /// `null`.
-    Null,
-    /// `false`.
-    False,
-    /// `true`.
-    True,
-    /// A number, not read yet.
-    Number,
-    /// A text that is written as it is.
-    Plain,
-    /// A text with escapes.
-    Escaped,
-    /// A list.
-    List,
-    /// An object.
-    Object,
-}
-
-/// One value, or one name of an object: a text, always before its value. What a list or an object holds follows it.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Cell {
-    /// Where it begins in the text, behind its quote; of an object, how many members it has, or which of the large ones
-    /// it is.
-    at: u32,
-    /// What is told of it, and its kind in the lowest three bits.
-    more: u32,
-}
-
-impl Cell {
-    /// Of a kind.
-    fn new(kind: Kind, at: usize, more: usize) -> Option<Self> {
-        let kind = match kind {
-            Kind::Null => 0,
-            Kind::False => 1,
-            Kind::True => 2,
-            Kind::Number => 3,
-            Kind::Plain => 4,
-            Kind::Escaped => 5,
-            Kind::List => 6,
-            Kind::Object => 7,
-        };
-        Some(Self { at: u32::try_from(at).ok()?, more: u32::try_from(more << 3).ok()? | kind })
-    }
-
-    /// Its kind.
-    pub(super) fn kind(self) -> Kind {
-        match self.more & 7 {
-            0 => Kind::Null,
-            1 => Kind::False,
-            2 => Kind::True,
-            3 => Kind::Number,
-            4 => Kind::Plain,
-            5 => Kind::Escaped,
-            6 => Kind::List,
-            _ => Kind::Object,
-        }
-    }
-
-    /// See [`Cell::at`](struct@Cell).
-    pub(super) fn at(self) -> usize {
-        usize::try_from(self.at).unwrap_or(usize::MAX)
-    }
-
-    /// Of a number or a plain text its length; of one with escapes its number; of a list or an object, where what it
-    /// holds ends.
-    pub(super) fn more(self) -> usize {
-        usize::try_from(self.more >> 3).unwrap_or(usize::MAX)
-    }
-}
-
-/// The names of a large object, sorted by their hashes: each with where it is.
-pub(super) type Sorted = Box<[(u64, usize)]>;
-
-/// A text taken apart.
-#[derive(Debug, Default)]
-pub(super) struct Scanned {
-    /// All values and names in their order.
-    pub(super) cells: Vec<Cell>,
-    /// Lengths of the texts with escapes.
-    pub(super) escaped: Vec<usize>,
-    /// The names of large objects.
-    pub(super) large: Vec<Sorted>,
-    /// Values that are more than JSON's readers take: a number beyond all bounds, half a character, a nest too deep.
-    pub(super) beyond: Vec<usize>,
-    /// Whether a reference leads out of the text.
-    pub(super) leads_out: bool,
-}
-
 /// Takes a text apart. `None`: it is no JSON, or an object has two members of one name.
 pub(super) fn scan(text: &[u8]) -> Option<Scanned> {
     if text.len() >= TEXT_BYTES_MAX {
         return None;
     }
-    let cells = Vec::with_capacity(text.len() / 16 + 16);
-    let done = Scanned { cells, ..Scanned::default() };
-    let mut scanner = Scanner { text, done, hashes: Vec::new(), is_reference: false };
-    let end = scanner.all()?;
-    (skip(text, end).0 == text.len()).then_some(scanner.done)
-}
-
-/// A hash of a name.
-pub(super) fn hash(name: &[u8]) -> u64 {
-    let (words, rest) = name.as_chunks::<8>();
-    let mix = |hash: u64, word: u64| (hash ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29);
-    let hash = words.iter().fold(0, |hash, word| mix(hash, u64::from_le_bytes(*word)));
-    let rest = rest.iter().fold(1, |rest: u64, byte| rest << 8 | u64::from(*byte));
-    mix(hash, rest)
-}
-
-/// The text that stands between two quotes, its escapes undone.
-pub(super) fn unescaped(text: &[u8], at: usize, length: usize) -> Option<String> {
-    serde_json::from_slice(text.get(at.checked_sub(1)?..(at + length).checked_add(1)?)?).ok()
+    if let Some(scanned) = in_halves(text) {
+        return Some(scanned);
+    }
+    let mut scanner = Scanner::new(text);
+    let (at, byte) = skip(text, 0);
+    let end = scanner.value(at, byte)?;
+    (scanner.nest.is_empty() && skip(text, end).0 == text.len()).then_some(scanner.done)
 }
 
 /// A list or an object that is not at its end.
 #[derive(Clone, Copy)]
-struct Open {
+pub(super) struct Open {
     /// Where it is among the cells.
     cell: usize,
     /// Where its names begin among the hashes; `None` of a list.
-    names: Option<usize>,
+    pub(super) names: Option<usize>,
 }
 
 /// One pass.
-struct Scanner<'a> {
+pub(super) struct Scanner<'a> {
     /// All of the text.
-    text: &'a [u8],
+    pub(super) text: &'a [u8],
     /// What is taken apart already.
-    done: Scanned,
+    pub(super) done: Scanned,
     /// Hashes of the names of open objects, each with where it is.
-    hashes: Vec<(u64, usize)>,
+    pub(super) hashes: Vec<(u64, usize)>,
+    /// What is open, outermost first.
+    pub(super) nest: Vec<Open>,
+    /// How deep that may be.
+    pub(super) depth_max: usize,
     /// Whether the last name was that of a reference.
     is_reference: bool,
 }
 
-impl Scanner<'_> {
-    /// The whole; where it ends.
-    fn all(&mut self) -> Option<usize> {
-        let mut nest: Vec<Open> = Vec::new();
-        let (mut at, mut byte) = skip(self.text, 0);
+impl<'a> Scanner<'a> {
+    /// At the begin of a text.
+    pub(super) fn new(text: &'a [u8]) -> Self {
+        let done = Scanned { cells: Vec::with_capacity(text.len() / 24 + 16), ..Scanned::default() };
+        let (hashes, nest) = (Vec::new(), Vec::new());
+        Self { text, done, hashes, nest, depth_max: DEPTH_MAX, is_reference: false }
+    }
+
+    /// A value, and where it ends; or where the text does, right behind a comma, with the nest that is open there.
+    pub(super) fn value(&mut self, mut at: usize, mut byte: u8) -> Option<usize> {
         loop {
             let cell = self.done.cells.len();
-            if nest.len() > DEPTH_MAX {
+            if self.nest.len() > self.depth_max {
                 self.done.beyond.push(cell);
             }
             if byte == b'{' || byte == b'[' {
                 let names = (byte == b'{').then_some(self.hashes.len());
                 let kind = if names.is_some() { Kind::Object } else { Kind::List };
                 self.done.cells.push(Cell::new(kind, 0, 0)?);
-                nest.push(Open { cell, names });
+                self.nest.push(Open { cell, names });
+                self.is_reference = false;
                 (at, byte) = skip(self.text, at + 1);
                 if byte != closing(names) {
                     if names.is_some() {
@@ -181,12 +89,15 @@ impl Scanner<'_> {
             }
             // Behind a value: all that ends here, then the next one.
             loop {
-                let Some(open) = nest.last().copied() else {
+                let Some(open) = self.nest.last().copied() else {
                     return Some(at);
                 };
                 (at, byte) = skip(self.text, at);
                 if byte == b',' {
                     (at, byte) = skip(self.text, at + 1);
+                    if at >= self.text.len() {
+                        return Some(at);
+                    }
                     if open.names.is_some() {
                         (at, byte) = self.name(at, byte)?;
                     }
@@ -195,8 +106,8 @@ impl Scanner<'_> {
                 if byte != closing(open.names) {
                     return None;
                 }
-                self.close(open)?;
-                nest.pop();
+                self.nest.pop();
+                self.close(open, self.done.cells.len())?;
                 at += 1;
             }
         }
@@ -204,7 +115,7 @@ impl Scanner<'_> {
 
     /// The name of a member; where its value begins, and with what.
     #[inline(always)]
-    fn name(&mut self, at: usize, byte: u8) -> Option<(usize, u8)> {
+    pub(super) fn name(&mut self, at: usize, byte: u8) -> Option<(usize, u8)> {
         if byte != b'"' {
             return None;
         }
@@ -260,7 +171,7 @@ impl Scanner<'_> {
 
     /// Where the string ends that begins behind a quote, and whether it has escapes.
     #[inline(always)]
-    fn string(&mut self, mut at: usize) -> Option<(usize, bool)> {
+    pub(super) fn string(&mut self, mut at: usize) -> Option<(usize, bool)> {
         let mut has_escapes = false;
         loop {
             let special = match word(self.text, at) {
@@ -344,11 +255,11 @@ impl Scanner<'_> {
         Some(end - start)
     }
 
-    /// Ends a list or an object. `None`: two of its members have one name, or nearly.
+    /// Ends a list or an object before a cell. `None`: two of its members have one name, or nearly.
     #[inline(always)]
-    fn close(&mut self, open: Open) -> Option<()> {
-        let (kind, end, mut at) =
-            (if open.names.is_some() { Kind::Object } else { Kind::List }, self.done.cells.len(), 0);
+    pub(super) fn close(&mut self, open: Open, end: usize) -> Option<()> {
+        let kind = if open.names.is_some() { Kind::Object } else { Kind::List };
+        let mut at = 0;
         if let Some(start) = open.names {
             let names = self.hashes.get_mut(start..)?;
             at = names.len();
@@ -384,7 +295,7 @@ fn closing(names: Option<usize>) -> u8 {
 
 /// The next byte that is no space, and where it is; 0 at the end.
 #[inline(always)]
-fn skip(text: &[u8], mut at: usize) -> (usize, u8) {
+pub(super) fn skip(text: &[u8], mut at: usize) -> (usize, u8) {
     loop {
         match text.get(at) {
             Some(b' ' | b'\n' | b'\r' | b'\t') => at += 1,

@@ -7,8 +7,9 @@ use std::sync::OnceLock;
 
 use serde_json::{Map, Value};
 
+use super::cell::{Cell, Kind, LARGE_MIN, Scanned, Sorted, hash, unescaped};
 use super::resolve::Look;
-use super::scan::{Cell, Kind, LARGE_MIN, Scanned, Sorted, hash, scan, unescaped};
+use super::scan::scan;
 
 /// Bytes of an example or a default.
 const SAMPLE_BYTES_MAX: usize = 256;
