@@ -97,6 +97,7 @@ fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
 
 /// What a runner has a child do: one catalogue. All that it says goes to its parent, by stdout.
 fn compile() -> ExitCode {
+    mcp_init::memory::take_much();
     let made = runtime().map(|runtime| runtime.block_on(build::serve_child()));
     if matches!(made, Ok(Ok(()))) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

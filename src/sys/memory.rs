@@ -14,6 +14,18 @@ pub fn settle() {
     }
 }
 
+/// For a process that ends as soon as its work is done: memory is taken in large pieces, and none is given back before.
+pub fn take_much() {
+    #[cfg(target_env = "gnu")]
+    {
+        const PIECE_BYTES: libc::c_int = 16 << 20;
+        // SAFETY: mallopt may be called at any time; it is given a parameter it knows.
+        unsafe { libc::mallopt(libc::M_TOP_PAD, PIECE_BYTES) };
+        // SAFETY: as above.
+        unsafe { libc::mallopt(libc::M_TRIM_THRESHOLD, libc::c_int::MAX) };
+    }
+}
+
 /// Gives back what is free in the heap.
 pub fn give_back() {
     super::heap::empty();

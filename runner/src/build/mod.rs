@@ -106,7 +106,7 @@ async fn produce(recipe: &Recipe, is_child: bool) -> Result<Product, DocumentErr
 
 /// Writes a catalogue in this process, which ends right after if it is a child. `None`: it is the same as before,
 /// where that was asked for.
-async fn write(recipe: &Recipe, is_child: bool) -> Result<Option<[Vec<u8>; 2]>, DocumentError> {
+async fn write(recipe: &Recipe, is_child: bool) -> Result<Option<Vec<Vec<u8>>>, DocumentError> {
     let options = recipe.check()?;
     let source = Source {
         document: &recipe.document,
@@ -122,7 +122,10 @@ async fn write(recipe: &Recipe, is_child: bool) -> Result<Option<[Vec<u8>; 2]>, 
     let threads =
         if is_child { available_parallelism().map_or(1, |all| all.get().min(THREADS_MAX)) } else { 1 };
     let draft = tools::compile(&loaded.document, &options, threads);
-    drop(loaded.document);
+    if is_child {
+        // The kernel frees all at once, when nobody waits for it any more.
+        Box::leak(Box::new(loaded.document));
+    }
     let mut draft = draft?;
     draft.head.notes = loaded.notes;
     draft.head.files = loaded.files;

@@ -221,7 +221,7 @@ impl From<bool> for Schema<'_> {
     }
 }
 
-impl<'a> From<Vec<Self>> for Schema<'a> {
+impl From<Vec<Self>> for Schema<'_> {
     fn from(list: Vec<Self>) -> Self {
         Self::List(list)
     }

@@ -1,6 +1,8 @@
 //! JSON taken apart in one pass: where every value of a text begins and ends. Copies nothing, reads no number and
 //! undoes no escape; what it takes is JSON to the last byte. Knows no document.
 
+#![expect(clippy::inline_always, reason = "a call for every few bytes of a text of megabytes would be felt")]
+
 use std::borrow::Cow;
 
 use super::cell::{Cell, Kind, LARGE_MIN, Scanned, hash, unescaped};

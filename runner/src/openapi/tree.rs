@@ -324,6 +324,7 @@ impl List<'_> {
     }
 }
 
+#[expect(clippy::copy_iterator, reason = "it is a place: a copy goes on from there")]
 impl<'a> Iterator for List<'a> {
     type Item = Node<'a>;
 
@@ -376,6 +377,7 @@ impl<'a> Members<'a> {
     }
 }
 
+#[expect(clippy::copy_iterator, reason = "it is a place: a copy goes on from there")]
 impl<'a> Iterator for Members<'a> {
     type Item = (&'a str, Node<'a>);
 

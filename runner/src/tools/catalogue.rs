@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};
 use std::os::unix::fs::FileExt;
+use std::thread;
 
 use serde::{Deserialize, Serialize};
 
@@ -16,6 +17,9 @@ use crate::openapi::{Base, Stamp};
 
 /// Longest first line.
 const HEAD_BYTES_MAX: u64 = 64 << 20;
+
+/// Bytes of a tool's line, nearly.
+const LINE_BYTES: usize = 2_400;
 
 /// The first line of a catalogue.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -225,42 +229,73 @@ fn read_head(mut text: impl BufRead) -> io::Result<(Head, usize)> {
 pub(crate) struct Draft {
     /// What is in it.
     pub(crate) head: Head,
-    /// The lines.
-    lines: Vec<u8>,
+    /// The lines, in pieces.
+    lines: Vec<Vec<u8>>,
     /// How many tools each tag has.
     pub(super) tally: Tally,
 }
 
 impl Draft {
-    /// Adds a tool.
-    pub(super) fn add(&mut self, record: &Record) -> Result<(), String> {
-        let before = self.lines.len();
-        let written = serde_json::to_writer(&mut self.lines, record);
-        if let Err(error) = written {
-            self.lines.truncate(before);
-            return Err(format!("it cannot be written down: {error}"));
+    /// Adds tools, written by so many threads.
+    pub(super) fn add_all(&mut self, records: &[Record], threads: usize) {
+        let each = records.len().div_ceil(threads.max(1)).max(1);
+        let parts = thread::scope(|scope| {
+            let mut parts = records.chunks(each);
+            let first = parts.next().unwrap_or_default();
+            // A thread that cannot be had is one less.
+            let spawn = |part| (part, thread::Builder::new().spawn_scoped(scope, move || written(part)).ok());
+            let others: Vec<_> = parts.map(spawn).collect();
+            let mut parts = vec![written(first)];
+            for (part, other) in others {
+                let join = |other: thread::ScopedJoinHandle<'_, _>| {
+                    other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+                };
+                parts.push(other.map_or_else(|| written(part), join));
+            }
+            parts
+        });
+        let mut records = records.iter();
+        for (lines, lengths) in parts {
+            self.lines.push(lines);
+            for (length, record) in lengths.into_iter().zip(records.by_ref()) {
+                self.head.tools.push((record.tool.name.clone(), length));
+                self.head.listed_bytes += record.tool.listed_bytes();
+                record.about.tags.iter().for_each(|tag| self.tally.add(tag));
+            }
         }
-        self.head.tools.push((record.tool.name.clone(), self.lines.len() - before));
-        self.head.listed_bytes += record.tool.listed_bytes();
-        self.lines.push(b'\n');
-        record.about.tags.iter().for_each(|tag| self.tally.add(tag));
-        Ok(())
     }
 
     /// Adds the pages: no tool may come after them.
     pub(super) fn add_pages(&mut self, pages: &[Page]) {
         for page in pages {
-            let line = serde_json::to_vec(page).unwrap_or_default();
+            let mut line = serde_json::to_vec(page).unwrap_or_default();
             self.head.pages.push(line.len());
-            self.lines.extend(line);
-            self.lines.push(b'\n');
+            line.push(b'\n');
+            self.lines.push(line);
         }
     }
 
-    /// The whole text: its first line, and the others.
-    pub(crate) fn finish(self) -> [Vec<u8>; 2] {
+    /// The whole text in pieces, its first line the first of them.
+    pub(crate) fn finish(mut self) -> Vec<Vec<u8>> {
         let mut head = serde_json::to_vec(&self.head).unwrap_or_default();
         head.push(b'\n');
-        [head, self.lines]
+        self.lines.insert(0, head);
+        self.lines
     }
+}
+
+/// Records as lines, and how long each is.
+fn written(records: &[Record]) -> (Vec<u8>, Vec<usize>) {
+    let mut lines = Vec::with_capacity(records.len() * LINE_BYTES);
+    let mut lengths = Vec::with_capacity(records.len());
+    for record in records {
+        let before = lines.len();
+        // What is in memory can be written to memory.
+        if serde_json::to_writer(&mut lines, record).is_err() {
+            lines.truncate(before);
+        }
+        lengths.push(lines.len() - before);
+        lines.push(b'\n');
+    }
+    (lines, lengths)
 }

@@ -107,21 +107,22 @@ pub(crate) fn compile(
         has_outputs: outputs_bytes(&found) <= OUTPUTS_BYTES_MAX,
         names: Names::default(),
         bases: Vec::new(),
-        draft: Draft::default(),
     };
-    let mut skipped = Vec::new();
+    let (mut draft, mut skipped) = (Draft::default(), Vec::new());
+    let mut records = Vec::with_capacity(found.len());
     for found in found {
         match found {
-            Found::LeftOut => compiler.draft.head.left_out += 1,
+            Found::LeftOut => draft.head.left_out += 1,
             Found::Skipped(operation, reason) => skipped.push(Skipped { operation, reason }),
-            Found::Tool(half) => {
-                let operation = half.record.about.operation.to_string();
-                let added = compiler.add(*half)?;
-                skipped.extend(added.err().map(|reason| Skipped { operation, reason }));
-            }
+            Found::Tool(mut half) => match compiler.complete(&mut half)? {
+                Ok(()) => records.push(half.record),
+                Err(reason) => {
+                    skipped.push(Skipped { operation: half.record.about.operation.to_string(), reason });
+                }
+            },
         }
     }
-    let mut draft = compiler.draft;
+    draft.add_all(&records, threads);
     let title =
         document.get("info").and_then(|info| info.get("title")).and_then(Node::as_str).unwrap_or_default();
     draft.head.title = bounded(title, TITLE_MAX);
@@ -154,15 +155,13 @@ struct Compiler<'a> {
     names: Names,
     /// Where calls go.
     bases: Vec<Base>,
-    /// What is done.
-    draft: Draft,
 }
 
 impl Compiler<'_> {
-    /// Adds a tool. The inner error is about this operation, the outer one ends it all.
-    fn add(&mut self, half: Half) -> Result<Result<(), String>, DocumentError> {
-        let mut record = half.record;
-        record.route.base = match self.base(half.server)? {
+    /// Completes a tool. The inner error is about this operation, the outer one ends it all.
+    fn complete(&mut self, half: &mut Half) -> Result<Result<(), String>, DocumentError> {
+        let record = &mut half.record;
+        record.route.base = match self.base(half.server.take())? {
             Ok(base) => base,
             Err(reason) => return Ok(Err(reason)),
         };
@@ -170,7 +169,7 @@ impl Compiler<'_> {
         if !self.has_outputs {
             record.tool.output_schema = None;
         }
-        Ok(self.draft.add(&record))
+        Ok(Ok(()))
     }
 
     /// The index of the base that a server is. That the document has none is an error of the configuration, not of
