@@ -1,20 +1,16 @@
 //! What the kernel says of all processes of a service, for services that say nothing of themselves. Read by the
 //! client while somebody looks, in its own time; the supervisor is not asked.
 
-use std::thread;
-
 use super::report::Service;
 use crate::control::client::Client;
 use crate::life::policy::Pid;
 use crate::sys::forest::Forest;
-use crate::sys::tree;
+use crate::sys::{halves, tree};
 
 /// Clock ticks a second in `/proc`, on every architecture there is a Rust for.
 const TICKS_PER_SECOND: u64 = 100;
 /// So many services are worth a second thread: the kernel takes its time to write about each.
 const SHARED_MIN: usize = 32;
-/// Stack of that thread.
-const STACK_BYTES: usize = 128 * 1024;
 
 /// Who fills in what services do not say.
 #[derive(Debug)]
@@ -31,20 +27,7 @@ impl Kernel {
 
     /// Fills in all of them.
     pub(super) fn fill_in_all(&self, services: &mut [Service]) {
-        let own = if services.len() < SHARED_MIN { services.len() } else { services.len() / 2 };
-        let fill_in = |services: &mut [Service]| services.iter_mut().for_each(|one| self.fill_in(one));
-        let mut is_alone = false;
-        thread::scope(|scope| {
-            let Some((ours, theirs)) = services.split_at_mut_checked(own) else { return };
-            if !theirs.is_empty() {
-                let other = thread::Builder::new().stack_size(STACK_BYTES);
-                is_alone = other.spawn_scoped(scope, move || fill_in(theirs)).is_err();
-            }
-            fill_in(ours);
-        });
-        if is_alone {
-            fill_in(services);
-        }
+        halves::each(services, SHARED_MIN, |service| self.fill_in(service));
     }
 
     /// Fills in memory and CPU of a service that runs and did not say.

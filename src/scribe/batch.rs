@@ -9,12 +9,15 @@ use std::path::{Path, PathBuf};
 
 use super::append::append;
 use super::wire::OWNER_BYTES;
+use crate::sys::halves;
 use crate::sys::scribe_io::is_in_memory;
 
 /// Files that are open at the same time.
 const OPEN_MAX: usize = 128;
 /// From this many files of one disk on, the whole disk is synced once instead of each file.
 const TOGETHER_MIN: usize = 4;
+/// So many files are worth a second thread: the kernel takes its time to make and to rename each.
+const SHARED_MIN: usize = 16;
 /// Mode of a file that everybody may read.
 const PUBLIC: u32 = 0o644;
 /// Mode of a file that only its owner may read.
@@ -79,16 +82,19 @@ pub(crate) fn replace_now(path: &Path, body: &[u8], like: Option<&Metadata>) -> 
 
 /// Does jobs that wait for no disk: all but replacements on one.
 pub(super) fn perform_at_once(jobs: Vec<Job>) -> Vec<(Job, i32)> {
-    let at_once = |job: Job| {
-        let result = match &job.task {
-            Task::Replace(body) => replace(&job.path, body, PUBLIC, None),
-            Task::Secret(body) => replace_secret(&job.path, body),
-            Task::Append(lines) => append(&job.path, lines),
-            Task::Remove => remove(&job.path),
-        };
-        (job, errno(result.err()))
-    };
-    jobs.into_iter().map(at_once).collect()
+    let mut results: Vec<(Job, i32)> = jobs.into_iter().map(|job| (job, 0)).collect();
+    halves::each(&mut results, SHARED_MIN, |(job, errno)| *errno = number(at_once(job).err()));
+    results
+}
+
+/// Does a job that waits for no disk.
+fn at_once(job: &Job) -> io::Result<()> {
+    match &job.task {
+        Task::Replace(body) => replace(&job.path, body, PUBLIC, None),
+        Task::Secret(body) => replace_secret(&job.path, body),
+        Task::Append(lines) => append(&job.path, lines),
+        Task::Remove => remove(&job.path),
+    }
 }
 
 /// Does as many jobs as may have files open together.
@@ -113,7 +119,7 @@ fn perform_some(jobs: Vec<Job>) -> Vec<(Job, i32)> {
             if result.is_err() && matches!(job.task, Task::Replace(_)) {
                 drop(fs::remove_file(temporary(&job.path)));
             }
-            let errno = errno(result.err());
+            let errno = number(result.err());
             (job, errno)
         })
         .collect();
@@ -165,7 +171,7 @@ fn remove(path: &Path) -> io::Result<()> {
 }
 
 /// The number of an error, 0 for none.
-fn errno(error: Option<io::Error>) -> i32 {
+fn number(error: Option<io::Error>) -> i32 {
     error.map_or(0, |error| error.raw_os_error().unwrap_or(libc::EIO))
 }
 
@@ -209,11 +215,15 @@ fn make_folder(folder: &Path, mode: u32, changed: &mut BTreeSet<PathBuf>) -> io:
         builder.mode(mode);
         builder
     };
-    match builder().create(folder) {
+    let result = match builder().create(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             make_folder(above, 0o755, changed)?;
-            builder().create(folder)?;
+            builder().create(folder)
         }
+        other => other,
+    };
+    match result {
+        // Perhaps by another thread, just now.
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
         other => other?,
     }

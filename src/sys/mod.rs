@@ -17,6 +17,7 @@ mod clone;
 pub(crate) mod connections;
 pub(crate) mod entry;
 pub(crate) mod forest;
+pub(crate) mod halves;
 mod hatch;
 pub mod heap;
 mod identity;
