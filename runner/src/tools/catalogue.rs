@@ -165,7 +165,8 @@ impl Catalogue {
 
     /// The index of a tool.
     pub(crate) fn find(&self, name: &str) -> Option<usize> {
-        self.places.iter().position(|place| *place.name == *name)
+        // Many names are a long way to look for the one that was just called.
+        self.warm.find(name).or_else(|| self.places.iter().position(|place| *place.name == *name))
     }
 
     /// Where calls of a base's index go.

@@ -108,7 +108,7 @@ pub(crate) struct Prepared<'a> {
 #[derive(Debug)]
 pub(crate) struct Callable {
     /// Its name.
-    name: Box<str>,
+    pub(super) name: Box<str>,
     /// Its method.
     method: Method,
     /// What its arguments must be.

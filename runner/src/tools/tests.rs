@@ -385,6 +385,7 @@ fn tools_that_are_called_are_kept_while_they_are() {
     let tool = |index: usize| catalogue.prepare(index, Arguments::new()).unwrap().tool;
     let first = tool(0);
     assert!(std::sync::Arc::ptr_eq(&first, &tool(0)));
+    assert_eq!((catalogue.find(&tools(&catalogue)[0].name), catalogue.find("nope")), (Some(0), None));
     (1..10).for_each(|index| drop(tool(index)));
     assert_eq!(catalogue.warm.indexes(), (2..10).collect::<Vec<_>>());
     catalogue.rest();

@@ -34,6 +34,12 @@ impl Warm {
         kept.iter().find(|kept| kept.index == index).map(|kept| Arc::clone(&kept.tool))
     }
 
+    /// The index of a tool, if it is there.
+    pub(super) fn find(&self, name: &str) -> Option<usize> {
+        let kept = self.0.lock().ok()?;
+        kept.iter().find(|kept| *kept.tool.name == *name).map(|kept| kept.index)
+    }
+
     /// Keeps a tool, in the place of those that came first.
     pub(super) fn keep(&self, index: usize, text_bytes: usize, tool: &Arc<Callable>) {
         let Ok(mut kept) = self.0.lock() else {
