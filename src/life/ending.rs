@@ -10,6 +10,9 @@ use super::state::{State, Want};
 
 /// From one SIGKILL to the next while the kernel does not confirm the end.
 const KILL_AGAIN_AFTER: Duration = Duration::from_secs(1);
+/// So many SIGKILLs are sent, and have had their time, until it counts as stuck: one that has much memory takes seconds
+/// to give it back, and where the machine is overloaded any may take seconds to die.
+pub(super) const KILLS_UNTIL_STUCK: u32 = 5;
 /// First and longest time between two looks whether a group without leader is empty.
 const LOOK_AGAIN: (Duration, Duration) = (Duration::from_millis(10), Duration::from_millis(500));
 /// Before a start that failed for lack of processes, memory or descriptors is tried again.
@@ -199,7 +202,7 @@ impl Service {
         }
         match sent {
             0 => act(Action::Note(Note::Killed)),
-            1 => act(Action::Note(Note::Unkillable)),
+            KILLS_UNTIL_STUCK => act(Action::Note(Note::Unkillable)),
             _ => {}
         }
         act(Action::Kill(group));

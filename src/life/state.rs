@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::ending::KILLS_UNTIL_STUCK;
 use super::policy::{Exit, Pid, Why};
 use super::roster::Id;
 use super::vigil::Vigil;
@@ -229,9 +230,22 @@ impl State {
         }
     }
 
-    /// Whether it was killed and has not ended in spite of it.
+    /// Whether it was killed again and again, and has not ended in spite of it.
     pub(crate) const fn is_stuck(&self) -> bool {
-        matches!(*self, State::Stopping { kills: 2.., .. } | State::Sweeping { kills: 2.., .. })
+        match *self {
+            State::Stopping { kills, .. } | State::Sweeping { kills, .. } => kills > KILLS_UNTIL_STUCK,
+            State::Stopped
+            | State::Listening { .. }
+            | State::Waiting { .. }
+            | State::Blocked { .. }
+            | State::Preparing { .. }
+            | State::Spawning
+            | State::Starting { .. }
+            | State::Running { .. }
+            | State::Leaving { .. }
+            | State::Backoff { .. }
+            | State::Failed => false,
+        }
     }
 
     /// Whether it is on its way from one lasting state to another.

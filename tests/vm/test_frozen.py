@@ -37,7 +37,7 @@ pid=$(field stuck pid)
 touch /run/go
 wait_for '[ "$(state "$pid")" = D ]'
 say stuck "$(state "$pid")"
-second stop stuck --timeout 3s; say stop $?
+second stop stuck --timeout 30s; say stop $?
 say told "$(status stuck)"
 begin=$(now); second restart other; say other "$? $(since "$begin")"
 fsfreeze --unfreeze /slow
