@@ -5,6 +5,7 @@ import http.server
 import json
 import os
 import pathlib
+import random
 import signal
 import socket
 import subprocess
@@ -40,6 +41,14 @@ def what_is_needed():
         pytest.exit(f"no {NODE}: make test installs it", returncode=1)
 
 
+def free_port():
+    """A port that nobody listens on, below those that the kernel gives to clients: nobody takes it meanwhile."""
+    while True:
+        port = random.randrange(10_000, 30_000)
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
+
+
 class Runner:
     """A running mcp-runner; `endpoint` is what it said on its channel."""
 
@@ -66,12 +75,12 @@ def runner(folder, config):
         line = ours.makefile("r").readline()
         message = json.loads(line) if line else {}
         if message.get("type") != "server-started":
-            process.wait(10)
+            process.wait(60)
             errors.seek(0)
             pytest.fail(f"not started: {message or 'end of file'}\n{errors.read()}")
         yield Runner(process, message["endpoint"], message["port"])
         process.send_signal(signal.SIGTERM)
-        assert process.wait(10) == 0, "SIGTERM must end it with 0"
+        assert process.wait(60) == 0, "SIGTERM must end it with 0"
     finally:
         process.kill()
         process.wait()

@@ -12,7 +12,7 @@ from conftest import PETS, runner
 from mcp import Client
 from mcp.client.sse import sse_client
 
-PATIENCE_S = 30
+PATIENCE_S = 60
 
 
 class Slow:

@@ -9,12 +9,12 @@ import subprocess
 import time
 
 import pytest
-from conftest import HERE, MODULES, NODE, ROOT
+from conftest import HERE, MODULES, NODE, ROOT, free_port
 
 INIT = pathlib.Path(os.environ.get("MCP_INIT", ROOT / "target/release/mcp-init"))
 EVERYTHING = MODULES / "@modelcontextprotocol/server-everything/dist/index.js"
 FILESYSTEM = MODULES / "@modelcontextprotocol/server-filesystem/dist/index.js"
-PATIENCE_S = 30
+PATIENCE_S = 90
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -59,7 +59,7 @@ def supervised(folder, service):
 
 def ask(target, tool, arguments):
     asked = json.dumps({**target, "tool": tool, "arguments": arguments})
-    done = subprocess.run([NODE, HERE / "sdk1.mjs", asked], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([NODE, HERE / "sdk1.mjs", asked], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stdout + done.stderr
     return json.loads(done.stdout)
 
@@ -71,9 +71,7 @@ def listens(port):
 
 def test_everything(tmp_path):
     """It listens by itself, and its client is outside."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     service = {
         "command": [str(NODE.resolve()), str(EVERYTHING), "streamableHttp"],
         "env": {"PORT": str(port)},
@@ -127,9 +125,7 @@ def test_filesystem_behind_the_bridge(tmp_path):
     for folder in (data, secret):
         folder.mkdir()
     (secret / "word").write_text("MARMALADE")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     service = {
         "mcpConfig": {"port": port, "command": [str(NODE.resolve()), str(FILESYSTEM), str(data), str(tmp_path)]},
         "sandbox": {"profile": "strict", "readable": [str(MODULES)], "writable": [str(data)]},

@@ -73,7 +73,7 @@ def test_github_is_served_whole(github):
     names = [tool.name for tool in github.tools]
     assert len(set(names)) == len(names)
     assert all(re.fullmatch("[A-Za-z0-9_-]{1,64}", name) for name in names)
-    assert github.ready_in < 10
+    assert github.ready_in < 30
 
 
 def test_github_get_with_path_and_query(github, recorder):

@@ -51,12 +51,12 @@ impl Init {
         self.path.to_str().unwrap()
     }
 
-    /// `words` with its path in the place of `%`.
+    /// `words` with its path in the place of `%`. Whoever runs the tests may ignore a signal, as nohup does, and as
+    /// a shell does for what runs in its background: here all have their defaults.
     pub fn command(&self, words: &[&str]) -> Command {
-        let words: Vec<&str> =
-            words.iter().map(|word| if *word == "%" { self.path() } else { word }).collect();
-        let mut command = Command::new(words[0]);
-        command.args(&words[1..]).current_dir(self.folder()).stdin(Stdio::null());
+        let words = words.iter().map(|word| if *word == "%" { self.path() } else { word });
+        let mut command = Command::new("env");
+        command.arg("--default-signal").args(words).current_dir(self.folder()).stdin(Stdio::null());
         for name in ["TINI_SUBREAPER", "TINI_VERBOSITY", "TINI_KILL_PROCESS_GROUP", "MCP_INIT_GRACE"] {
             command.env_remove(name);
         }
@@ -107,9 +107,11 @@ impl Running {
         i32::try_from(self.child.id()).unwrap()
     }
 
-    /// The program's pid: its first child.
+    /// The program's pid: its only child.
     pub fn program(&self) -> i32 {
-        proc::children(self.pid()).iter().map(|child| child.pid).min().unwrap()
+        let children = proc::children(self.pid());
+        assert_eq!(children.len(), 1, "{}", proc::tree(self.pid()));
+        children[0].pid
     }
 
     pub fn line(&mut self) -> String {
@@ -136,7 +138,7 @@ impl Running {
     }
 
     pub fn ended(&mut self) -> ExitStatus {
-        let end = poll(seconds(10), || self.child.try_wait().unwrap());
+        let end = poll(seconds(30), || self.child.try_wait().unwrap());
         end.unwrap_or_else(|| panic!("it has not ended: {}\n{}", self.said(), proc::tree(self.pid())))
     }
 

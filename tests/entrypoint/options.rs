@@ -75,9 +75,11 @@ fn every_level_says_what_tini_says() {
                 same(|init| {
                     let output = init.output(&[before, level, &["--", "sh", "-c", script]].concat());
                     let mut told = said(&output.stdout);
+                    // Tini looks every second whether there is something to reap, and says so.
+                    told.retain(|line| !line.contains("to reap"));
                     if script.contains("PPID") {
                         // A death may be seen before its signal is.
-                        told.retain(|line| !line.contains("SIGCHLD") && !line.contains("to reap"));
+                        told.retain(|line| !line.contains("SIGCHLD"));
                     }
                     (told, said(&output.stderr), output.status.code())
                 });

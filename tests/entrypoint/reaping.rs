@@ -11,7 +11,7 @@ fn reaped(init: &Init, words: &[&str], wanted: usize) -> (usize, i32) {
     let mut running = init.start(&[words, &["--", "sh", "-c", ORPHANS]].concat());
     assert_eq!(running.first, "done");
     let warned = |text: &str| text.matches("Reaped zombie process with pid=").count();
-    let seen = poll(seconds(10), || (warned(&running.said()) >= wanted).then_some(()));
+    let seen = poll(seconds(60), || (warned(&running.said()) >= wanted).then_some(()));
     assert!(seen.is_some(), "{} of {wanted} were reaped", warned(&running.said()));
     let zombies = proc::descendants(running.pid()).iter().filter(|process| process.state == 'Z').count();
     assert_eq!(zombies, 0, "{}", proc::tree(running.pid()));

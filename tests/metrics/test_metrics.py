@@ -6,6 +6,7 @@ import http.server
 import json
 import os
 import pathlib
+import random
 import socket
 import subprocess
 import threading
@@ -32,12 +33,14 @@ OF_SUPERVISOR = ("supervisor uptime_seconds degraded scribe_up reaped orphans tu
 
 
 def free_port():
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return taken.getsockname()[1]
+    """A port that nobody listens on, below those that the kernel gives to clients: nobody takes it meanwhile."""
+    while True:
+        port = random.randrange(10_000, 30_000)
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
 
 
-def until(what, is_so, bound=20):
+def until(what, is_so, bound=60):
     """Waits for a condition."""
     end = time.monotonic() + bound
     while time.monotonic() < end:

@@ -8,7 +8,7 @@ use nix::unistd::geteuid;
 use serde_json::json;
 
 use crate::support::supervisor::{Setup, Supervisor};
-use crate::support::{free_port, init_program, proc, runner_program, seconds, skip};
+use crate::support::{free_port, init_program, install_script, proc, runner_program, seconds, skip};
 
 /// A verb, asked by a user who is in these groups.
 fn as_user(supervisor: &Supervisor, uid: u32, groups: &str, words: &[&str]) -> Output {
@@ -119,8 +119,7 @@ fn root_does_not_obey_files_that_others_can_change() {
     let folder = setup.path().to_owned();
     let file = folder.join("services.d/a.json");
     let program = folder.join("program");
-    fs::write(&program, "#!/bin/sh\nexec sleep 1000\n").unwrap();
-    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    install_script("#!/bin/sh\nexec sleep 1000\n", &program);
     let setup = setup.service("b", &json!({ "command": [&program] }));
     let supervisor = setup.start();
     let check = || {

@@ -97,7 +97,7 @@ fn clients_share_a_server_and_have_conversations_of_their_own() {
     // A server that goes says nothing more, and the client is told.
     supervisor.ok(&["stop", "pets"]);
     assert_eq!(other.hear(), Value::Null);
-    let (code, said) = poll(seconds(5), || other.process.try_wait().unwrap())
+    let (code, said) = poll(seconds(30), || other.process.try_wait().unwrap())
         .map_or_else(|| panic!("it is still there"), |_| other.end());
     assert_eq!(
         (code, said.as_str()),

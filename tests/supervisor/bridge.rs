@@ -36,7 +36,8 @@ fn a_bridged_server_is_ready_when_it_answers_and_leaves_nothing() {
     let (port, setup) = (free_port(), Setup::new());
     let folder = setup.path().to_str().unwrap().to_owned();
     let mut supervisor = setup.service("stub", &service(port, &folder, &json!({}))).start();
-    let read = |name: &str| poll(seconds(5), || fs::read_to_string(format!("{folder}/{name}")).ok()).unwrap();
+    let read =
+        |name: &str| poll(seconds(30), || fs::read_to_string(format!("{folder}/{name}")).ok()).unwrap();
     let server: i32 = read("pid").trim().parse().unwrap();
     let detached: i32 = read("detached").trim().parse().unwrap();
     assert_eq!(supervisor.service("stub")["status"], "starting", "{}", supervisor.story());

@@ -14,9 +14,10 @@ use crate::support::proc;
 use crate::support::supervisor::{Setup, Supervisor, lines_of, merged};
 use crate::support::{free_port, seconds, skip, which};
 
-/// Works without pause for the milliseconds in the path, and says so before and after.
+/// Works without pause for the milliseconds in the path, or until there is a file `enough`; says so before and after.
 const SCRIPT: &str = r"
 const serverId = 'a';
+const isEnough = () => require('fs').existsSync('enough');
 const tell = (inFlight) => process.send({ type: 'process-metrics', serverId, metrics: { inFlight } });
 process.on('message', (message) => {
   if (message.type === 'health-check') {
@@ -28,7 +29,7 @@ process.on('message', (message) => {
 require('http').createServer((request, response) => {
   tell(1);
   const until = Date.now() + Number(request.url.slice(1));
-  while (Date.now() < until);
+  while (Date.now() < until && !isEnough());
   tell(0);
   response.end('done');
 }).listen(Number(process.argv[2]), '127.0.0.1', () => {
@@ -53,7 +54,7 @@ fn serve_asked(busy_timeout: &str, how: impl Fn(u16) -> Value) -> Option<(Superv
     let check = merged(check, &how(port));
     let keys = json!({ "command": ["node", "../server.js", port.to_string()], "channel": true,
         "readiness": "channel", "healthCheck": check, "stop": { "timeout": "200ms" },
-        "restartPolicy": { "retryDelay": "10ms" } });
+        "restartPolicy": { "retryDelay": "10ms" }, "recovery": { "maxAttempts": 1000 } });
     let mut supervisor = setup.service("a", &keys).start();
     supervisor.wait_until("it is well", seconds(20), |it| it.service("a")["healthStatus"] == "healthy");
     Some((supervisor, port))
@@ -70,6 +71,11 @@ fn work(port: u16, milliseconds: u32) -> JoinHandle<String> {
     })
 }
 
+/// Lets whoever works end.
+fn enough(supervisor: &Supervisor) {
+    fs::write(supervisor.file("services.d/enough"), "").unwrap();
+}
+
 /// The reasons of the checks that failed.
 fn reasons(supervisor: &Supervisor) -> Vec<String> {
     let lines: Vec<Value> = lines_of(&supervisor.file("state/services/a/health.jsonl"));
@@ -78,12 +84,13 @@ fn reasons(supervisor: &Supervisor) -> Vec<String> {
 
 #[test]
 fn one_that_works_on_a_request_is_spared_and_well_after_it() {
-    let Some((mut supervisor, port)) = serve("1m") else { return };
+    let Some((mut supervisor, port)) = serve("5m") else { return };
     let pid = supervisor.pid_of("a");
-    let working = work(port, 3000);
+    let working = work(port, 300_000);
     supervisor.wait_until("five questions were not answered", seconds(10), |it| {
         reasons(it).iter().filter(|reason| *reason == "no answer in time, 1 in flight").count() >= 5
     });
+    enough(&supervisor);
     assert!(working.join().unwrap().ends_with("done"));
     supervisor.wait_until("it is well", seconds(10), |it| it.service("a")["healthStatus"] == "healthy");
     assert_eq!((supervisor.pid_of("a"), supervisor.service("a")["restartCount"].as_u64()), (pid, Some(0)));
@@ -92,12 +99,13 @@ fn one_that_works_on_a_request_is_spared_and_well_after_it() {
 #[test]
 fn one_that_is_asked_from_outside_is_spared_too() {
     let how = |port| json!({ "type": "http", "port": port, "path": "/0" });
-    let Some((mut supervisor, port)) = serve_asked("1m", how) else { return };
+    let Some((mut supervisor, port)) = serve_asked("5m", how) else { return };
     let pid = supervisor.pid_of("a");
-    let working = work(port, 5000);
+    let working = work(port, 300_000);
     supervisor.wait_until("three questions were not answered", seconds(10), |it| {
         reasons(it).iter().filter(|reason| *reason == "no answer within 200ms").count() >= 3
     });
+    enough(&supervisor);
     assert!(working.join().unwrap().ends_with("done"));
     supervisor.wait_until("it is well", seconds(10), |it| it.service("a")["healthStatus"] == "healthy");
     assert_eq!((supervisor.pid_of("a"), supervisor.service("a")["restartCount"].as_u64()), (pid, Some(0)));
@@ -116,7 +124,7 @@ fn a_request_that_does_not_end_spares_it_no_longer_than_it_is_due() {
 
 #[test]
 fn one_that_is_frozen_at_its_work_is_found() {
-    let Some((mut supervisor, port)) = serve("1m") else { return };
+    let Some((mut supervisor, port)) = serve("5m") else { return };
     let pid = supervisor.pid_of("a").unwrap();
     let working = work(port, 60_000);
     supervisor.wait_until("it is spared", seconds(10), |it| {

@@ -41,7 +41,9 @@ fn whoever_has_more_memory_than_it_may_is_started_again_and_its_neighbours_are_n
         .shell("modest", &hog(10), &json!({ "memoryLimit": "40M" }))
         .shell("free", &hog(80), &json!({}))
         .start();
-    supervisor.wait_for("modest", "running", seconds(5));
+    for id in ["modest", "free"] {
+        supervisor.wait_for(id, "running", seconds(5));
+    }
     let neighbours = (supervisor.pid_of("modest"), supervisor.pid_of("free"));
     supervisor.wait_until("it was ended twice", seconds(20), |it| {
         let service = it.service("hog");
@@ -52,6 +54,8 @@ fn whoever_has_more_memory_than_it_may_is_started_again_and_its_neighbours_are_n
     let service = supervisor.service("hog");
     assert_eq!(service["lastError"], "had more memory than it may: killed", "{service}");
     assert_eq!((supervisor.pid_of("modest"), supervisor.pid_of("free")), neighbours, "untouched");
+    supervisor
+        .wait_until("its ends are told", seconds(5), |it| it.events_of("hog", "process.stopped").len() >= 2);
     let ended = supervisor.events_of("hog", "process.stopped");
     assert!(ended.iter().all(|event| event["reason"] == "memory"), "{ended:?}");
     supervisor.wait_until("the modest one is measured", seconds(5), |it| {
@@ -117,6 +121,12 @@ fn bomb(mark: &str, rest: &serde_json::Value) -> serde_json::Value {
     config
 }
 
+/// The first of four users that no other test has, as the kernel counts the processes of a user on the whole machine;
+/// small enough for a container that has but 65,536 of them.
+fn own_user() -> u32 {
+    25_000 + std::process::id() % 6_000 * 4
+}
+
 /// Should the limits under test not hold, this still does: a user of the supervisor's own, with so many processes.
 fn confined(user: u32) -> Vec<String> {
     let words = ["setpriv", "--reuid", "", "--regid", "", "--clear-groups", "prlimit", "--nproc=300:300"];
@@ -129,7 +139,7 @@ fn a_fork_bomb_that_is_watched_harms_nobody_and_leaves_nothing() {
         return skip("not root");
     }
     for away in [false, true] {
-        let user = 300_000 + std::process::id() % 100_000 * 4 + u32::from(away);
+        let user = own_user() + u32::from(away);
         let mark = format!("bomb-{user}");
         let keys = json!({ "pidsLimit": 30, "restartPolicy": { "retryDelay": "1s" }, "away": away });
         let setup = Setup::new()
@@ -155,8 +165,7 @@ fn a_fork_bomb_of_a_user_that_is_its_own_gets_no_further_than_its_limit() {
     if !geteuid().is_root() {
         return skip("not root");
     }
-    // Numbers that no other test has: the kernel counts the processes of a user on the whole machine.
-    let user = 300_000 + std::process::id() % 100_000 * 4 + 2;
+    let user = own_user() + 2;
     for (user, keys, by) in [
         (user, json!({ "pidsLimit": 25 }), "rlimit"),
         (user + 1, json!({ "limits": { "rlimits": { "nproc": 25 } } }), "nothing"),

@@ -70,6 +70,7 @@ const CHANNEL: &str = r#"
 import json, os, sys, time
 channel, fault = int(os.environ["MCP_INIT_CHANNEL_FD"]), sys.argv[1]
 lines = os.fdopen(channel, "r", closefd=False)
+os.write(channel, b'{"type":"server-started","serverId":"a"}\n')
 for line in lines:
     message = json.loads(line)
     if message["type"] != "health-check": continue
@@ -92,7 +93,7 @@ fn heard(fault: &str, words: &str) {
     let setup = Setup::new();
     let script = setup.path().join("services.d/channel.py");
     fs::write(&script, CHANNEL).unwrap();
-    let command = json!({ "command": ["python3", script, fault], "channel": true });
+    let command = json!({ "command": ["python3", script, fault], "channel": true, "readiness": "channel" });
     let mut supervisor = setup.service("a", &merged(command, &often("channel", &json!({})))).start();
     supervisor.wait_until("it is well", seconds(20), |it| it.service("a")["healthStatus"] == "healthy");
     fall_ill(&mut supervisor, fault, words);

@@ -1,13 +1,10 @@
 //! A Node script that knows nothing but `process.send` and `process.on('message')` is supervised, checked and
 //! measured as it is; so is one in the place of the runner.
 
-use std::fs;
-use std::os::unix::fs::PermissionsExt;
-
 use serde_json::json;
 
 use crate::support::supervisor::Setup;
-use crate::support::{seconds, skip, which};
+use crate::support::{install_script, seconds, skip, which};
 
 const SCRIPT: &str = r"#!/usr/bin/env node
 const config = process.argv.indexOf('--config-file');
@@ -41,8 +38,7 @@ fn setup() -> Option<Setup> {
     }
     let setup = Setup::new();
     let program = setup.path().join("server.js");
-    fs::write(&program, SCRIPT).unwrap();
-    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    install_script(SCRIPT, &program);
     Some(setup)
 }
 

@@ -94,6 +94,7 @@ fn a_start_brings_what_is_needed_and_a_stop_takes_its_users_first() {
         assert_eq!(supervisor.service(id)["status"], "running");
     }
     supervisor.ok(&["stop", "a"]);
+    supervisor.wait_until("three ends are told", seconds(5), |it| names(it, "process.stopped").len() >= 3);
     assert_eq!(names(&supervisor, "process.stopped"), ["c", "b", "a"]);
     for id in ["a", "b", "c"] {
         assert_eq!(supervisor.service(id)["status"], "stopped");

@@ -1,13 +1,13 @@
 //! Verbs on a running supervisor: exit codes, an order from inside a service, a second supervisor refused.
 
 use std::fs::{self, File};
-use std::process::Stdio;
+use std::process::{Child, Stdio};
 
 use nix::fcntl::{Flock, FlockArg};
 use serde_json::json;
 
 use crate::support::proc;
-use crate::support::supervisor::Setup;
+use crate::support::supervisor::{Setup, Supervisor};
 use crate::support::{init_program, seconds};
 
 #[test]
@@ -29,18 +29,41 @@ fn a_service_may_restart_itself() {
     assert_eq!(service["lastEnd"]["reason"], "ordered", "{service}");
 }
 
+/// How many clients are connected to it.
+fn connections(supervisor: &Supervisor) -> usize {
+    let socket = supervisor.file("run/control.sock");
+    let table = fs::read_to_string("/proc/net/unix").unwrap();
+    let is_one = |line: &&str| {
+        line.ends_with(socket.to_str().unwrap()) && line.split_whitespace().nth(5) == Some("03")
+    };
+    table.lines().filter(is_one).count()
+}
+
 #[test]
 fn restarts_asked_for_at_once_are_one() {
     let mut supervisor = Setup::new()
         .shell(
             "a",
-            "echo life >>lives; trap 'sleep 0.3; exit 0' TERM; while :; do sleep 0.02; done",
-            &json!({}),
+            "trap 'until [ -e go ]; do sleep 0.02; done; exit 0' TERM; echo life >>lives; while :; do sleep 0.02; done",
+            &json!({ "stop": { "timeout": "5m" } }),
         )
         .start();
     let lives = supervisor.file("services.d/lives");
-    supervisor.wait_until("it lives", seconds(5), |_| lives.exists());
+    supervisor.wait_until("it lives", seconds(5), |_| {
+        fs::read_to_string(&lives).is_ok_and(|text| text == "life\n")
+    });
+    supervisor.wait_until("nobody is connected", seconds(5), |it| connections(it) == 0);
     let mut asking: Vec<_> = (0..5).map(|_| supervisor.command(&["restart", "a"]).spawn().unwrap()).collect();
+    // It does not end before all have asked, and whoever asks after them has an answer.
+    let waits = |one: &Child| {
+        let process = proc::process(i32::try_from(one.id()).unwrap());
+        process.is_some_and(|process| process.state == 'S')
+    };
+    supervisor.wait_until("all wait for an answer", seconds(5), |it| {
+        connections(it) == 5 && asking.iter().all(waits)
+    });
+    supervisor.ok(&["status"]);
+    fs::write(supervisor.file("services.d/go"), "").unwrap();
     for one in &mut asking {
         assert!(one.wait().unwrap().success());
     }

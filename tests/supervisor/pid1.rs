@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 use serde_json::json;
@@ -70,7 +70,10 @@ fn twenty_thousand_orphans_are_reaped_and_none_is_left() {
 fn end(supervisor: &mut Supervisor) {
     let everyone: Vec<i32> = proc::descendants(supervisor.pid()).iter().map(|process| process.pid).collect();
     supervisor.signal(Signal::SIGTERM);
-    assert_eq!(supervisor.ended(seconds(6)).code(), Some(0), "within its shutdownTimeout of 5 s");
+    // Far from the minute that a service may take by itself.
+    let asked_at = Instant::now();
+    assert_eq!(supervisor.ended(seconds(6)).code(), Some(0));
+    assert!(asked_at.elapsed() < seconds(30), "within its shutdownTimeout, but {:?}", asked_at.elapsed());
     assert!(everyone.iter().all(|&pid| !proc::is_alive(pid)));
 }
 

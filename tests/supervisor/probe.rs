@@ -2,6 +2,7 @@
 //! as root and as another user; and what is refused, by the name of the step.
 
 use std::fs;
+use std::path::Path;
 
 use nix::unistd::geteuid;
 use serde_json::{Value, json};
@@ -9,7 +10,7 @@ use serde_json::{Value, json};
 use super::configurations::{Case, cases_of_anybody, cases_of_root};
 use crate::support::facts::{self, Facts};
 use crate::support::supervisor::{Setup, Supervisor};
-use crate::support::{proc, seconds, skip};
+use crate::support::{install, proc, seconds, skip};
 
 /// A user that no file knows.
 const STRANGER: u32 = 12345;
@@ -39,8 +40,10 @@ fn started(cases: &[Case], wrapper: &[&str]) -> Supervisor {
     let mut supervisor = setup.start();
     for (name, ..) in cases {
         let bound = seconds(10);
+        // It has its name before it has loaded what it needs, for which it opens files.
         supervisor.wait_until(&format!("{name} sleeps"), bound, |it| {
-            it.pid_of(name).and_then(proc::process).is_some_and(|process| process.name == "sleep")
+            let process = it.pid_of(name).and_then(proc::process);
+            process.is_some_and(|process| process.name == "sleep" && process.state == 'S')
         });
     }
     supervisor
@@ -138,7 +141,7 @@ fn a_chroot_is_the_root_of_its_program() {
     for file in files {
         let inside = jail.join(file.trim_start_matches('/'));
         fs::create_dir_all(inside.parent().unwrap()).unwrap();
-        fs::copy(file, inside).unwrap();
+        install(Path::new(file), &inside);
     }
     let config = json!({ "command": ["/bin/sleep", "1000"], "chroot": "../jail", "user": 23456 });
     let mut supervisor = setup.service("a", &config).start();
@@ -162,7 +165,8 @@ fn what_is_refused_says_at_which_step_and_nothing_runs() {
     let cases = [
         ("directory", json!({ "cwd": "/nowhere", "limits": { "nice": -5 } }), 200, "cannot enter /nowhere"),
         ("nice", limits(json!({ "nice": -5, "oomScoreAdj": -5 })), 201, "cannot set the nice value"),
-        ("limits", limits(json!({ "rlimits": { "nofile": 1_000_000_000 } })), 205, "cannot set limits"),
+        // More than any kernel takes: some give a thousand million to everybody.
+        ("limits", limits(json!({ "rlimits": { "nofile": 1_u64 << 40 } })), 205, "cannot set limits"),
         ("oom", limits(json!({ "oomScoreAdj": -500 })), 206, "cannot set the OOM score"),
         ("chroot", json!({ "chroot": "/" }), 210, "cannot change the root"),
         ("io", limits(json!({ "ioClass": "realtime" })), 211, "cannot set the I/O priority"),

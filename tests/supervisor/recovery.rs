@@ -6,16 +6,18 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
-use crate::support::seconds;
 use crate::support::supervisor::{Setup, Supervisor, lines_of, merged};
+use crate::support::{proc, seconds};
 
-/// A service that is well while the file `well` is there; each of its lives leaves a line in `lives`.
+/// A service that is well while the file `well` is there; each of its lives leaves a line in `lives`, before anybody
+/// asks how it is.
 fn fragile(rest: &Value) -> Setup {
     let check = json!({ "type": "exec", "command": ["test", "-e", "well"],
         "interval": "30ms", "timeout": "2s", "retries": 2 });
     let keys = json!({ "healthCheck": check, "stop": { "timeout": "200ms" },
+        "readiness": { "type": "fd", "fd": 3 },
         "restartPolicy": { "maxRetries": 2, "retryDelay": "10ms", "maxRetryDelay": "20ms" } });
-    Setup::new().shell("a", "echo >>lives; exec sleep 1000", &merged(keys, rest))
+    Setup::new().shell("a", "echo >>lives; echo >&3; exec sleep 1000", &merged(keys, rest))
 }
 
 fn lives(supervisor: &Supervisor) -> usize {
@@ -55,6 +57,7 @@ fn three_attempts_and_then_nothing_though_the_supervisor_dies() {
     let words = "manual intervention needed: 3 recovery attempts failed: failed its health checks";
     assert_eq!(service["lastError"], words);
     stays_down(&mut supervisor, 4);
+    supervisor.wait_until("all are told", seconds(5), |it| told(it).len() >= 3);
     assert_eq!(told(&supervisor), ["ERROR unhealthy", "WARNING restarted", "CRITICAL gave-up"]);
     supervisor.signal(Signal::SIGKILL);
     supervisor.ended(seconds(5));
@@ -75,12 +78,16 @@ fn three_attempts_and_then_nothing_though_the_supervisor_dies() {
 fn a_supervisor_that_dies_between_attempts_goes_on_counting() {
     let mut supervisor =
         fragile(&json!({ "restartPolicy": { "retryDelay": "1s", "maxRetryDelay": "1s" } })).start();
-    supervisor.wait_until("one attempt is counted", seconds(10), |it| {
-        it.record("a")["recoveryAttempts"].as_u64() >= Some(1)
+    let counted =
+        |it: &Supervisor| usize::try_from(it.record("a")["recoveryAttempts"].as_u64().unwrap_or(0)).unwrap();
+    supervisor.wait_until("an attempt is counted, and made", seconds(10), |it| {
+        counted(it) >= 1 && lives(it) == 1 + counted(it)
     });
-    let counted = usize::try_from(supervisor.record("a")["recoveryAttempts"].as_u64().unwrap()).unwrap();
+    let scribe = supervisor.scribe();
     supervisor.signal(Signal::SIGKILL);
     supervisor.ended(seconds(5));
+    supervisor.wait_until("all is written", seconds(5), |_| !proc::is_alive(scribe));
+    let counted = counted(&supervisor);
     let before = lives(&supervisor);
     supervisor.again();
     supervisor.wait_for("a", "error", seconds(20));
@@ -114,6 +121,7 @@ fn when_restarts_gave_up_attempts_follow_and_a_reset_gives_new_ones() {
         Setup::new().shell("a", "echo >>lives; test -e well && exec sleep 1000; exit 3", &keys).start();
     supervisor.wait_for("a", "error", seconds(10));
     assert_eq!(lives(&supervisor), 6, "itself, two restarts, three attempts");
+    supervisor.wait_until("all are told", seconds(5), |it| told(it).len() >= 3);
     assert_eq!(told(&supervisor), ["WARNING restarted", "ERROR gave-up", "CRITICAL gave-up"]);
     let failed = supervisor.cli(&["recover", "a"]);
     assert_eq!(failed.status.code(), Some(1));

@@ -27,7 +27,7 @@ fn a_service_finds_its_sockets_from_3_on_and_its_channel_behind_them() {
     let mut supervisor = Setup::new().shell("a", text, &keys).start();
     supervisor.wait_for("a", "running", seconds(5));
     let log = supervisor.file("log/a/current");
-    let said = poll(seconds(5), || {
+    let said = poll(seconds(30), || {
         let text = std::fs::read_to_string(&log).ok()?;
         text.ends_with('\n').then_some(text)
     });
@@ -256,8 +256,11 @@ fn one_that_cannot_start_is_given_up_and_refuses_then() {
     supervisor.add("a", &json!({ "command": "true", "start": "on-demand", "listen": keys["listen"] }));
     supervisor.ok(&["reload"]);
     supervisor.ok(&["start", "a"]);
+    supervisor.wait_until("its starts until now are told", seconds(5), |it| {
+        it.events_of("a", "process.started").len() == 3
+    });
+    let before = 3;
     let _client = TcpStream::connect(("127.0.0.1", port)).unwrap();
-    let before = supervisor.events_of("a", "process.started").len();
     let began = Instant::now();
     supervisor.wait_until("it was started three times", seconds(5), |it| {
         it.events_of("a", "process.started").len() >= before + 3

@@ -43,9 +43,12 @@ fn a_stop_in_backoff_ends_the_wait_and_nothing_comes_back() {
         (Some("stopped"), &json!(null)),
         "{service}"
     );
+    // All that has happened is written.
+    supervisor.ok(&["status", "--settled"]);
     let started = supervisor.events_of("a", "process.started").len();
     // Longer than its delay: whatever was armed would have gone off.
     std::thread::sleep(std::time::Duration::from_millis(700));
+    supervisor.ok(&["status", "--settled"]);
     assert_eq!(supervisor.events_of("a", "process.started").len(), started);
     assert_eq!(supervisor.service("a")["status"], "stopped");
 }
@@ -138,7 +141,7 @@ fn what_a_killed_supervisor_leaves_is_ended_by_the_next() {
     first.ended(seconds(5));
     assert!(proc::is_alive(left), "a service outlives its supervisor");
     let group = || proc::processes().into_iter().filter(|it| it.group == left && it.state != 'Z').count();
-    assert_eq!(group(), 2);
+    first.wait_until("both are there", seconds(5), |_| group() == 2);
 
     first.again();
     let new = first.wait_for("a", "running", seconds(10))["pid"].as_i64();

@@ -77,8 +77,10 @@ fn a_good_version_is_put_in_place_and_noted() {
     supervisor.wait_until("all is told", seconds(5), |it| {
         updates(it) == ["checked", "checked", "started", "applied", "succeeded", "checked"]
     });
-    let served = fs::read_to_string(supervisor.file("served-by")).unwrap();
-    assert!(served.contains("new") && !journal(&supervisor).exists());
+    supervisor.wait_until("it serves by its new configuration", seconds(5), |it| {
+        fs::read_to_string(it.file("served-by")).is_ok_and(|text| text.contains("new"))
+    });
+    assert!(!journal(&supervisor).exists());
     supervisor.wait_until("somebody is told", seconds(5), |it| {
         lines_of(&it.file("state/alerts.jsonl")).iter().any(|alert| {
             alert["kind"] == "update"
@@ -193,7 +195,12 @@ fn updater(supervisor: &Supervisor) -> i32 {
 /// An update that is in `step` for a while.
 fn slow_in(step: &str) -> Supervisor {
     let newest = if matches!(step, "rollback" | "return") { "bad-2" } else { "1.1" };
-    let more = if step == "return" { json!({ "readiness": "started" }) } else { json!({}) };
+    // Long enough to be seen, and cut off, on a machine that is busy.
+    let more = match step {
+        "return" => json!({ "readiness": "started", "update": { "probation": "3s" } }),
+        "probation" => json!({ "update": { "probation": "3s" } }),
+        _ => json!({}),
+    };
     let mut supervisor = versioned("1.0", newest, &more).start();
     supervisor.wait_for("app", "running", seconds(5));
     fs::write(supervisor.file(&format!("slow-{step}")), "").unwrap();
@@ -208,8 +215,10 @@ fn is_whole(supervisor: &mut Supervisor, wanted: &[&str]) {
     let (version, text) = (installed(supervisor), description(supervisor));
     assert!(wanted.contains(&&*version), "{version}");
     assert_eq!(text, if version == "1.0" { "old" } else { "new" });
-    let ran = fs::read_to_string(supervisor.file("ran")).unwrap();
-    assert_eq!(ran.lines().last(), Some(&*version), "{ran}");
+    supervisor.wait_until("that is what runs", seconds(5), |it| {
+        let ran = fs::read_to_string(it.file("ran")).unwrap_or_default();
+        ran.lines().last() == Some(&*version)
+    });
 }
 
 /// The child is killed in a step: another one goes on.

@@ -19,8 +19,8 @@ pub struct Client {
 impl Client {
     pub fn connect(port: u16) -> Result<Self> {
         let stream = TcpStream::connect(("127.0.0.1", port))?;
-        stream.set_read_timeout(Some(Duration::from_secs(10)))?;
-        stream.set_write_timeout(Some(Duration::from_secs(10)))?;
+        stream.set_read_timeout(Some(Duration::from_mins(1)))?;
+        stream.set_write_timeout(Some(Duration::from_mins(1)))?;
         stream.set_nodelay(true)?;
         Ok(Self { port, stream: BufReader::new(stream), id: 0 })
     }

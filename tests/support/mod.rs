@@ -49,6 +49,21 @@ pub fn which(program: &str) -> Option<PathBuf> {
     env::split_paths(&env::var_os("PATH")?).map(|folder| folder.join(program)).find(|path| path.is_file())
 }
 
+/// Makes a program of a file. A process of its own writes it: had this one it open for that, so would have whatever
+/// another test starts at this moment, and until that has become another program nobody could execute it.
+pub fn install(from: &Path, program: &Path) {
+    let status = std::process::Command::new("install").args(["-m", "755"]).arg(from).arg(program).status();
+    assert!(status.unwrap().success(), "{}", program.display());
+}
+
+/// Makes a program of a text.
+pub fn install_script(text: &str, program: &Path) {
+    let source = program.with_extension("text");
+    fs::write(&source, text).unwrap();
+    install(&source, program);
+    fs::remove_file(source).unwrap();
+}
+
 /// The small document of `etc/`.
 pub fn pets_document() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("etc/openapi/pets.json")
@@ -63,6 +78,8 @@ impl Scratch {
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let path = env::temp_dir().join(format!("mcp-init-test-{}-{number}", std::process::id()));
         let _ = fs::remove_dir_all(&path);
+        // Some tests are other users as well, who must find what is theirs whatever the umask of whoever runs the tests.
+        nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o022));
         fs::create_dir_all(&path).unwrap();
         Self(path)
     }

@@ -1,8 +1,7 @@
 //! A real supervisor in a folder of its own: written, started, asked through its own command line, and ended
 //! with all that it started.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{BufRead, BufReader};
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::Duration;
@@ -11,6 +10,9 @@ use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
 use super::{Scratch, init_program, pets_document, poll, proc, runner_program, seconds};
+
+/// A bound says what a quiet machine never needs. A busy one has so many times that: no wait is to end for its sake.
+const PATIENCE: u32 = 6;
 
 /// A configuration before it is started.
 pub struct Setup {
@@ -186,16 +188,17 @@ impl Supervisor {
         if !self.wrapped {
             return outer;
         }
-        let inner = poll(seconds(10), || proc::children(outer).first().map(|child| child.pid));
+        let inner = poll(seconds(30), || proc::children(outer).first().map(|child| child.pid));
         inner.expect("the wrapper has a child")
     }
 
-    /// Pid of the scribe, as seen from here.
+    /// Pid of the scribe, as seen from here; for a moment, while it becomes one, it has no command line.
     pub fn scribe(&self) -> i32 {
-        let found = proc::children(self.pid())
-            .into_iter()
-            .find(|child| proc::command_line(child.pid).contains("scribe"));
-        found.expect("there is a scribe").pid
+        let look = || {
+            let mut children = proc::children(self.pid()).into_iter();
+            children.find(|child| proc::command_line(child.pid).contains("scribe"))
+        };
+        poll(seconds(30), look).expect("there is a scribe").pid
     }
 
     pub fn add(&self, id: &str, config: &Value) {
@@ -272,6 +275,7 @@ impl Supervisor {
 
     /// Looks until `is_so`; tells the whole story when `bound` passes first.
     pub fn wait_until(&mut self, what: &str, bound: Duration, mut is_so: impl FnMut(&Self) -> bool) {
+        let bound = bound * PATIENCE;
         let found = poll(bound, || is_so(self).then_some(()));
         assert!(found.is_some(), "not within {bound:?}: {what}\n{}", self.story());
     }
@@ -282,6 +286,7 @@ impl Supervisor {
 
     /// Waits for its end.
     pub fn ended(&mut self, bound: Duration) -> ExitStatus {
+        let bound = bound * PATIENCE;
         let end = poll(bound, || self.child.try_wait().unwrap());
         self.end = end;
         end.unwrap_or_else(|| panic!("it has not ended within {bound:?}\n{}", self.story()))
@@ -343,14 +348,14 @@ impl Drop for Supervisor {
     }
 }
 
-/// The JSON lines of a file; what is not JSON fails the test.
+/// The JSON lines of a file; what is not JSON fails the test. The last line may still be being written: it counts
+/// once it has an end.
 pub fn lines_of(path: &Path) -> Vec<Value> {
-    let Ok(file) = OpenOptions::new().read(true).open(path) else { return Vec::new() };
-    BufReader::new(file)
-        .lines()
-        .map_while(Result::ok)
-        .map(|line| {
-            serde_json::from_str(&line).unwrap_or_else(|error| panic!("{}: {error}: {line}", path.display()))
-        })
-        .collect()
+    let text = fs::read(path).unwrap_or_default();
+    let text = String::from_utf8_lossy(&text);
+    let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
+    let read = |line: &str| {
+        serde_json::from_str(line).unwrap_or_else(|error| panic!("{}: {error}: {line}", path.display()))
+    };
+    whole.lines().map(read).collect()
 }

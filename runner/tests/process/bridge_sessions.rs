@@ -145,7 +145,7 @@ fn a_server_of_its_own_knows_its_client_and_may_ask_it() {
 
 #[test]
 fn a_session_that_nobody_uses_ends_with_its_server() {
-    let (_runner, client) = bridge("old", &["--mode=per-session", "--idle-timeout=300ms"]);
+    let (_runner, client) = bridge("old", &["--mode=per-session", "--idle-timeout=3s"]);
     let session = Session::new(&client, "c");
     let server = session.call("pid");
     let common = text(&client.modern("tools/call", &json!({"name": "pid"})).result());

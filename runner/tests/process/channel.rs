@@ -83,7 +83,8 @@ fn it_says_where_it_serves_and_answers_what_it_is_asked() {
         for figure in ["memoryUsage", "uptime", "averageResponseTime"] {
             assert!(metrics[figure].as_f64().unwrap() > 0.0, "{figure}");
         }
-        assert!(metrics["cpuUsage"].is_null(), "there was no time to measure over yet");
+        let took = metrics["uptime"].as_f64().unwrap();
+        assert!(metrics["cpuUsage"].is_null() || took >= 1000.0, "there was no time to measure over yet");
 
         // A supervisor that goes away is no reason to stop serving.
         drop(supervisor);

@@ -1,7 +1,7 @@
 //! Streamable HTTP: both eras on one endpoint, strangers refused, stops that finish what is in flight.
 
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
 
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
@@ -222,6 +222,10 @@ fn strangers_and_strays_are_refused() {
 
 #[test]
 fn the_other_loopback_is_served_too() {
+    // A container may have none.
+    if TcpListener::bind("[::1]:0").is_err() {
+        return;
+    }
     let (_runner, client) = Runner::serve(&["--host=::1", "--endpoint=/pets/mcp"]);
     assert!(client.address.starts_with("[::1]:") && client.path == "/pets/mcp");
     assert_eq!(names(&client.legacy("tools/list", &json!({})).result()).len(), 3);
