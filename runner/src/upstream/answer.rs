@@ -332,13 +332,8 @@ mod tests {
                 .map(|(name, value)| (name.parse::<HeaderName>().unwrap(), HeaderValue::from_static(value)));
             let (status, body) = (StatusCode::from_u16(status).unwrap(), Bytes::from_static(body));
             let reply = Reply { status, headers: HeaderMap::from_iter(headers), body };
-            real(
-                &format!("{method} https://a.example/b"),
-                &reply,
-                Expected::default(),
-                &Credentials::default(),
-            )
-            .words()
+            let place = format!("{method} https://a.example/b");
+            real(&place, &reply, Expected::default(), &Credentials::default()).words()
         };
         assert_eq!(
             told("POST", 201, b""),
