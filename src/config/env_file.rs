@@ -271,6 +271,7 @@ fn worked_out(letter: char) -> String {
 mod tests {
     use super::*;
     use std::process::Command;
+    use std::sync::atomic::{AtomicU32, Ordering};
 
     /// What a text assigns.
     fn read_text(text: &str) -> Result<Variables, Fault> {
@@ -280,7 +281,10 @@ mod tests {
 
     /// What `/bin/sh` makes of the same text: every variable that it has afterwards and did not have before.
     fn sourced(text: &str) -> Option<Variables> {
-        let path = std::env::temp_dir().join(format!("mcp-init-env-{}", std::process::id()));
+        // Tests that run side by side must not read each other's.
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!("mcp-init-env-{}-{number}", std::process::id()));
         std::fs::write(&path, text).unwrap();
         let run = Command::new("/usr/bin/env")
             .args(["-i", "/bin/sh", "-c", "set -ea; . \"$1\"; exec /usr/bin/env -0", "sh"])
@@ -288,6 +292,7 @@ mod tests {
             .current_dir("/")
             .output()
             .unwrap();
+        std::fs::remove_file(path).unwrap();
         if !run.status.success() {
             return None;
         }
