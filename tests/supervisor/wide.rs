@@ -36,7 +36,11 @@ fn a_hundred_thousand_restarts_leave_no_trace() {
     println!("KiB and descriptors of supervisor and scribe: {before:?} before, {after:?} after");
     assert!(after.0 <= before.0 + 256 && after.2 <= before.2 + 256, "{before:?} {after:?}");
     // The processes of the moment have a descriptor each, and so has a client that is just asking.
-    assert!(after.1 <= before.1 + 45 && after.3 <= before.3 + 2, "{before:?} {after:?}");
+    assert!(after.1 <= before.1 + 45, "{before:?} {after:?}");
+    // While the disk is busy one batch follows the other; what is lost never comes back.
+    supervisor.wait_until("the scribe has as few files open as before", seconds(60), |it| {
+        least(it.scribe()) <= before.3 + 2
+    });
 }
 
 #[test]
