@@ -62,8 +62,14 @@ fn starts_without_end_are_told_meanwhile() {
     let setup = (0..60).fold(Setup::new(), |setup, number| setup.service(&format!("t{number}"), &keys));
     let mut supervisor = setup.start();
     let restarts = |it: &Supervisor| -> u64 {
-        let status = it.status();
-        status["services"].as_array().unwrap().iter().filter_map(|one| one["restartCount"].as_u64()).sum()
+        // On a busy machine an answer may come late.
+        let status = it.try_status().unwrap_or_default();
+        status["services"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(|one| one["restartCount"].as_u64())
+            .sum()
     };
     supervisor.wait_until("there were many starts", seconds(30), |it| restarts(it) > 1_000);
     supervisor.wait_until("events and the log tell of them", seconds(5), |it| {
