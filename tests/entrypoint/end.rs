@@ -57,9 +57,8 @@ fn a_program_that_cannot_be_run_says_so_by_its_code() {
     let codes = seen.map(|(code, ..)| code.unwrap());
     assert_eq!(codes, [127, 127, 126, 126, 1, 1, 127, 9, 9]);
     let by_name = same(|init| {
-        std::fs::copy("/usr/bin/env", init.folder().join("script")).unwrap();
-        std::fs::write(init.folder().join("script"), script).unwrap();
-        let path = format!("/nowhere:{}", init.folder().display());
+        install_script(script, &init.folder().join("script"));
+        let path = format!("/nowhere:{}:{}", init.folder().display(), std::env::var("PATH").unwrap());
         init.command(&["%", "-s", "--", "script", "a"]).env("PATH", path).status().unwrap().code()
     });
     assert_eq!(by_name, Some(9));
