@@ -6,7 +6,7 @@
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::ptr::{self, null_mut};
-use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 
 /// What any piece begins at a multiple of, as the C library has it.
 const ALIGN: usize = 16;
@@ -31,6 +31,10 @@ struct Free {
 
 /// Free pieces, class by class.
 static KEPT: [AtomicPtr<Free>; CLASSES] = [const { AtomicPtr::new(null_mut()) }; CLASSES];
+/// Bytes of all of them.
+static KEPT_BYTES: AtomicUsize = AtomicUsize::new(0);
+/// Most of these: what a flood has needed is not held for the next one.
+const KEPT_BYTES_MAX: usize = 128 * 1024;
 /// Whether somebody is at them. Nobody waits: the C library serves whoever finds it so.
 static BUSY: AtomicBool = AtomicBool::new(false);
 
@@ -73,39 +77,47 @@ fn with<T>(class: usize, act: impl FnOnce(&AtomicPtr<Free>) -> T) -> Option<T> {
     Some(result)
 }
 
-/// Takes a free piece of a class.
-fn take(class: usize) -> Option<*mut u8> {
+/// Takes a free piece of a class, of so many bytes.
+fn take(class: usize, bytes: usize) -> Option<*mut u8> {
     let piece = with(class, |kept| {
         let first = kept.load(Ordering::Relaxed);
         if !first.is_null() {
             // SAFETY: what is in the list was freed, so it is ours, and `put` has written to it.
             let next = unsafe { (*first).next };
             kept.store(next, Ordering::Relaxed);
+            KEPT_BYTES.fetch_sub(bytes, Ordering::Relaxed);
         }
         first
     })?;
     (!piece.is_null()).then_some(piece.cast())
 }
 
-/// Keeps a piece that was freed; whether there was nobody in the way.
-fn put(class: usize, piece: *mut u8) -> bool {
+/// Keeps a piece that was freed; whether there was room, and nobody in the way.
+fn put(class: usize, bytes: usize, piece: *mut u8) -> bool {
     let piece: *mut Free = piece.cast();
     with(class, |kept| {
+        if KEPT_BYTES.load(Ordering::Relaxed) >= KEPT_BYTES_MAX {
+            return false;
+        }
         let free = Free { next: kept.load(Ordering::Relaxed) };
         // SAFETY: it was freed, so nobody else uses it; no class is smaller than this, or less aligned.
         unsafe { piece.write(free) };
         kept.store(piece, Ordering::Relaxed);
+        KEPT_BYTES.fetch_add(bytes, Ordering::Relaxed);
+        true
     })
-    .is_some()
+    .unwrap_or(false)
 }
 
 /// Hands every free piece to the C library.
 pub(super) fn empty() {
-    for class in 0..CLASSES {
-        while let Some(piece) = take(class) {
-            // SAFETY: it came from there. The library knows its size; only the alignment matters.
-            unsafe { System.dealloc(piece, whole(ALIGN)) };
+    let mut size = 1;
+    while let Some((class, bytes)) = Layout::from_size_align(size, ALIGN).ok().and_then(class) {
+        while let Some(piece) = take(class, bytes) {
+            // SAFETY: `alloc` has taken it so.
+            unsafe { System.dealloc(piece, whole(bytes)) };
         }
+        size = bytes.saturating_add(1);
     }
 }
 
@@ -118,12 +130,12 @@ unsafe impl GlobalAlloc for Heap {
             return unsafe { System.alloc(layout) };
         };
         // SAFETY: no class has zero bytes.
-        take(class).unwrap_or_else(|| unsafe { System.alloc(whole(bytes)) })
+        take(class, bytes).unwrap_or_else(|| unsafe { System.alloc(whole(bytes)) })
     }
 
     unsafe fn dealloc(&self, piece: *mut u8, layout: Layout) {
         match class(layout) {
-            Some((class, _)) if put(class, piece) => {}
+            Some((class, bytes)) if put(class, bytes, piece) => {}
             Some((_, bytes)) => {
                 // SAFETY: `alloc` has taken it so.
                 unsafe { System.dealloc(piece, whole(bytes)) };
